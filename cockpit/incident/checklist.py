@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from cockpit.journal.entries import entries_of
+from cockpit.assessment.publishing.safety import doubts_of, unsafe
+from cockpit.journal.entries import debts_from, entries_of
 from cockpit.journal.incidents import Record
 from cockpit.model.incident import CheckLine, Incident
 from cockpit.model.reading import kind_unknown
 from cockpit.model.runbook import ChecklistLine, Runbooks
-from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 
 PREFIX = "16.incident."
+#: The key of how many sources an output stands on: lowered, it lets fewer pass for enough.
+EXPECTED = "M0_EXPECTED_SOURCES"
 
 
 class Seen(NamedTuple):
@@ -72,7 +74,9 @@ def _severity(incident: Incident, records: Sequence[Record], situation: Situatio
 
 
 def _safety(incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine) -> Seen:
-    """Say whether publishing is stopped, or nothing shows that what is published is bad.
+    """Say whether publishing is stopped, or nothing shows that what is published may be wrong.
+
+    That is a dangerous signal, divergence, outliers, a guardrail relaxed, fewer sources expected.
 
     Stopped: no pod is left, terminating ones included.
     """
@@ -81,17 +85,18 @@ def _safety(incident: Incident, records: Sequence[Record], situation: Situation 
     stopped = _stopped(situation)
     if stopped:
         return Seen(True, stopped)
-    names = {name for name, signal in situation.runbooks.signals.items() if signal.dangerous}
+    names = {name for name, signal in situation.runbooks.signals.items() if signal.dangerous or signal.unsafe}
     names |= {line.signal} if line.signal else set()
-    known = [situation.signals[n] for n in sorted(names) if n in situation.signals]
-    bad = [s for s in known if s.level in (Level.WARN, Level.CRIT)]
+    known = {name: situation.signals[name] for name in sorted(names) if name in situation.signals}
+    lowered = [f"journal #{d.number}: {d.words}" for d in debts_from(records) if EXPECTED in d.words]
+    bad = (*unsafe(situation.runbooks, known, situation.toggles), *lowered)
     if bad:
-        return Seen(False, "still publishing: " + "; ".join(f"{s.title}: {s.reason}" for s in bad), None, True)
-    unknown = [s for s in known if s.level in (Level.UNKNOWN, Level.RECOVERING)]
+        return Seen(False, "still publishing: " + "; ".join(bad), None, True)
+    unknown = doubts_of(situation.runbooks, known, situation.toggles)
     if unknown or not known:
-        why = "; ".join(f"{s.title}: {s.reason}" for s in unknown) or "no signal tells"
-        return Seen(None, why)
-    return Seen(True, "publishing, and " + ", ".join(f"{s.title.lower()}: ok" for s in known))
+        return Seen(None, "; ".join(unknown) or "no signal tells")
+    told = ", ".join(f"{s.title.lower()}: ok" for s in known.values() if not s.off)
+    return Seen(True, f"publishing, and {told}")
 
 
 def _stopped(situation: Situation) -> str:

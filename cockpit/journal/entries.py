@@ -33,6 +33,9 @@ __all__ = [
     "unfinished_of",
 ]
 
+#: What a step stops that is owed back: the toggle of publishing, those of markets, and the word for
+#: a market that the network's own command line has paused.
+PUBLISH, PAUSE, PAUSED = "M0_PUBLISH_ENABLED", "M0_MARKET_PAUSE_", "paused"
 #: What was sent and is no longer there: a record never contradicts itself.
 PUT_BACK = "applied; put back since"
 
@@ -186,30 +189,29 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
 
 
 def debts_from(records: Sequence[Record]) -> tuple[Debt, ...]:
-    """List what was relaxed or reduced and is not put back.
+    """List what was relaxed, reduced, stopped or paused and is not put back.
 
-    An undo puts it back, or any later step that restored the same fields.
+    An undo puts it back, or any later step that restored the same fields; a paused market, whatever
+    lets it publish again.
     """
     entries = entries_of(records)
     debts: list[Debt] = []
     for entry in entries.values():
         intent = entry.intent
-        if not intent.get("relaxes") or entry.applied is not True or entry.undone_by is not None:
+        owed = _owed(intent)
+        if not owed or entry.applied is not True or entry.undone_by is not None:
             continue
-        owed = {c.field: c.before for c in changes_of(intent)}
         where = (intent["target"]["context"], intent["target"]["namespace"], intent["target"]["name"])
         for later in entries.values():
             place = later.intent["target"]
-            if (
-                later.number > entry.number
-                and later.applied
-                and where == (place["context"], place["namespace"], place["name"])
-            ):
-                owed = {
-                    name: before
-                    for name, before in owed.items()
-                    if not any(c.field == name and c.after == before for c in changes_of(later.intent))
-                }
+            if later.number <= entry.number or not later.applied:
+                continue
+            same = where == (place["context"], place["namespace"], place["name"])
+            owed = {
+                name: before
+                for name, before in owed.items()
+                if not any(_puts_back(c, name, before, same) for c in changes_of(later.intent))
+            }
         if owed:
             words = "; ".join(
                 f"{c.field} {c.before if c.before is not None else 'absent'} → {c.after}"
@@ -218,6 +220,29 @@ def debts_from(records: Sequence[Record]) -> tuple[Debt, ...]:
             )
             debts.append(Debt(entry.number, f"{intent['target']['name']}: {words}", float(intent["at"])))
     return tuple(debts)
+
+
+def _owed(intent: Record) -> dict[str, str | None]:
+    """Return what the step owes: field → what it was before."""
+    return {c.field: c.before for c in changes_of(intent) if intent.get("relaxes") or _stops(c)}
+
+
+def _stops(change: Change) -> bool:
+    """Tell whether it stops a service, publishing, or a market: work that is owed back."""
+    if change.field == "replicas":
+        return change.after == "0" and change.before not in (None, "0")
+    if change.field == PUBLISH:
+        return change.after == "false"
+    return change.after == PAUSED or (change.field.startswith(PAUSE) and change.after == "true")
+
+
+def _puts_back(change: Change, field: str, before: str | None, same: bool) -> bool:
+    """Tell whether a later change restores the field; `same`: of the same object."""
+    if change.field != field:
+        return False
+    if before == f"not {PAUSED}" or (before is None and change.after == "active"):
+        return change.after != PAUSED
+    return same and change.after == before
 
 
 def unfinished_of(records: Sequence[Record]) -> tuple[dict[str, Any], ...]:

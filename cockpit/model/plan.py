@@ -332,7 +332,7 @@ class JournalLine(msgspec.Struct, frozen=True):
 
 
 class Debt(msgspec.Struct, frozen=True):
-    """Describes a relaxed guardrail or reduced concurrency that is not put back yet."""
+    """Describes what was relaxed, reduced, stopped or paused and is not put back yet."""
 
     number: int  # journal number that made it
     words: str

@@ -9,6 +9,7 @@ from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import ToggleStatus
 
 BAD = (Level.WARN, Level.CRIT)
+UNSURE = (Level.UNKNOWN, Level.RECOVERING)
 
 
 def dangers(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ def doubts_of(
     runbooks: Runbooks, signals: Mapping[str, SignalStatus], toggles: Iterable[ToggleStatus]
 ) -> tuple[str, ...]:
     """Return what cannot be read of that: unknown is never safe."""
-    unknown = [s for n, s in signals.items() if _counts(runbooks, n) and s.level is Level.UNKNOWN and not s.off]
+    unknown = [s for n, s in signals.items() if _counts(runbooks, n) and s.level in UNSURE and not s.off]
     unread = [t for t in toggles if _guards(t) and t.level == "unknown"]
     return (
         *(f"{s.title}: {s.reason}" for s in unknown),

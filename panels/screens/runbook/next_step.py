@@ -54,9 +54,37 @@ def hindered(step: Step, situation: Situation) -> str:
     ]
     if step.relaxes and any(s.level.bad or s.level is Level.RECOVERING for s in unsafe):
         return "invalid signatures hold"
+    if enables(step, situation) and _unproved(situation):
+        return "not before what is published is known to be safe"
     if under_way(step, situation):
         return "under way"
     return ""
+
+
+def enables(step: Step, situation: Situation) -> bool:
+    """Tell whether it lets publish what does not now: the submitter, its toggle, a market."""
+    service = situation.runbooks.services.get(step.service or "")
+    if step.kind == "scale" and service is not None and service.publishes:
+        return step.replicas not in (0, "0") and situation.publishing.stopped
+    if step.env.get("M0_PUBLISH_ENABLED", "").lower() == "true" or step.args.get("enables"):
+        return True
+    if step.kind != "sequence":
+        return False
+    own = next((r.mitigations for r in situation.runbooks.runbooks if step in r.mitigations), ())
+    return any(enables(part, situation) for part in own if part.id in step.steps)
+
+
+def _unproved(situation: Situation) -> bool:
+    """Tell whether it is not known that what would be published is safe.
+
+    A bundle that was verified here since is proof where no signal can tell any more.
+    """
+    known = situation.runbooks.signals
+    dangerous = [s for name, s in situation.signals.items() if name in known and known[name].dangerous and not s.off]
+    if any(s.level.bad for s in dangerous):
+        return True
+    verified = any(p.plan.kind == "verify-signatures" and p.proof is Proof.PASS for p in situation.progress)
+    return not verified and any(s.level is Level.UNKNOWN for s in dangerous)
 
 
 def under_way(step: Step, situation: Situation) -> bool:

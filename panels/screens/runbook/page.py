@@ -60,8 +60,12 @@ def page(match: Match, situation: Situation) -> list[Para]:
             (f"   {match.words}" if match.total else "   no symptoms: a procedure", "dim"),
         ),
     ]
-    if match.held_back:
-        lines.append(para((f"held back: {match.held_back}", "warn")))
+    state = situation.publishing
+    if state.words:
+        back = "held back: " if match.held_back else ""
+        lines.append(para((f"{back}{state.words}", "warn")))
+    if state.paused:
+        lines.append(para((f"{len(state.paused)} of {state.markets or '?'} markets are paused", "warn")))
     if runbook.summary:
         lines.append(para((runbook.summary, "dim")))
     lines += _symptoms(match, situation)
@@ -117,6 +121,8 @@ def _answer(signal: SignalStatus) -> list[Span | str]:
         return [(f"{SIGN['recovering']} {signal.title} {signal.reason}", role)]
     if signal.pending is not None:  # it is bad, but not for as long as it must be
         return [(f"{MARK[Level.WARN]} {signal.title} {signal.reason}", "warn")]
+    if signal.pending is not None:  # a bad number wears no green tick while its `for` runs
+        return [(f"◐ {signal.title} {signal.reason}", "warn")]
     return [(f"{SIGN[signal.level.value]} {signal.title} {number(signal)}{_where(signal)}", role)]
 
 
