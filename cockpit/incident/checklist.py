@@ -95,8 +95,8 @@ def _safety(incident: Incident, records: Sequence[Record], situation: Situation 
     unknown = doubts_of(situation.runbooks, known, situation.toggles)
     if unknown or not known:
         return Seen(None, "; ".join(unknown) or "no signal tells")
-    told = ", ".join(f"{s.title.lower()}: ok" for s in known.values() if not s.off)
-    return Seen(True, f"publishing, and {told}")
+    well = ", ".join(f"{s.title.lower()}: ok" for s in known.values() if not s.off)
+    return Seen(True, f"publishing, and {well}")
 
 
 def _stopped(situation: Situation) -> str:

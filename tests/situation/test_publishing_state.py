@@ -62,7 +62,7 @@ def test_who_stopped_publishing_is_known(
     assert found.state is state and words in found.words
 
 
-def test_a_service_that_we_scaled_to_zero_is_told_from_one_that_is_gone() -> None:
+def test_a_service_that_we_scaled_to_zero_is_not_one_that_is_gone() -> None:
     """B10."""
     assert set(stopped_services({"m0-submitter": 0, "m0-quant": 0}, (KILLED,), WALL)) == {"m0-submitter"}
 

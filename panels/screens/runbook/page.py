@@ -121,8 +121,6 @@ def _answer(signal: SignalStatus) -> list[Span | str]:
         return [(f"{SIGN['recovering']} {signal.title} {signal.reason}", role)]
     if signal.pending is not None:  # it is bad, but not for as long as it must be
         return [(f"{MARK[Level.WARN]} {signal.title} {signal.reason}", "warn")]
-    if signal.pending is not None:  # a bad number wears no green tick while its `for` runs
-        return [(f"◐ {signal.title} {signal.reason}", "warn")]
     return [(f"{SIGN[signal.level.value]} {signal.title} {number(signal)}{_where(signal)}", role)]
 
 
