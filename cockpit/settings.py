@@ -243,6 +243,7 @@ class Settings:
     failover: FailoverSettings = field(default_factory=FailoverSettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     links: LinksSettings = field(default_factory=LinksSettings)
+    mouse: bool = True  # false: the terminal keeps it, to mark text its own way; a key takes it while it runs
     keys: Mapping[str, str] = field(default_factory=dict)  # binding id → keys; the ids are in keys.md
     sections: Mapping[str, Any] = field(default_factory=dict)
     origin: str = "defaults"

@@ -8,14 +8,15 @@ looks, or opens a dialog.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from string import punctuation
 from typing import Final
 
 from textual.binding import Binding
 from textual.keys import _character_to_key
 
 from cockpit.model.registry import RegistryError
-from cockpit.model.views import PANELS, WHERE, key_ranges
+from cockpit.model.views import PANELS, VIEWS, WHERE, PanelSpec, key_ranges
 
 
 def moving(by: str = "move", *, first: str = "first", last: str = "last", ids: str = "") -> list[Binding]:
@@ -38,6 +39,8 @@ def moving(by: str = "move", *, first: str = "first", last: str = "last", ids: s
 
 
 _PANEL_KEYS: Final = tuple(panel.key for panel in PANELS)
+#: Views that a key of their own opens; those of what is chosen have actions of their own.
+_OPENED: Final = tuple(row for row in VIEWS if row.key and not isinstance(row, PanelSpec) and not row.fetched)
 #: The app's own keys; the ids are what `[keys]` in the configuration remaps.
 APP: Final = (
     *(
@@ -49,6 +52,9 @@ APP: Final = (
     Binding("slash", "filter", "Filter", id="filter", priority=True),
     Binding("x", "explain", "Explain", id="explain"),
     Binding("l", "logs", "Logs", id="logs"),
+    *(Binding(row.key, f"view({row.name!r})", row.title, show=False, id=row.name) for row in _OPENED),
+    Binding("z", "enlarge", "Enlarge", id="enlarge"),
+    Binding("S", "mouse", "Mouse", show=False, id="mouse"),
     Binding("u", "undo", "Undo", id="undo"),
     Binding("i", "incident", "Incident", id="incident"),
     Binding("K", "kill_switch", "Kill switch", id="kill-switch"),
@@ -57,7 +63,7 @@ APP: Final = (
     Binding("question_mark", "help", "Help", id="help"),
     Binding("q", "leave", "Quit", id="quit"),
     Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="suspend"),
-    Binding("ctrl+c", "help", "Help", show=False),
+    Binding("ctrl+c", "copy_or_help", "Copy what is marked", show=False),
     Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
     Binding("escape", "step_back", "Back", show=False),
 )
@@ -77,27 +83,80 @@ def check(bindings: Iterable[Binding]) -> None:
 
 check(APP)
 
-HELP: Final = {
-    "Anywhere": (
+
+def footer(keymap: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the footer, most wanted first: what does not fit the width is left to `?`."""
+
+    def key(name: str) -> str:
+        return shown(keymap, name).split(" or ")[0]
+
+    return (
+        (key("runbooks"), "runbooks"),
+        (key("explain"), "explain"),
+        (key("logs"), "logs"),
+        (key("filter"), "filter"),
+        (key("palette"), "palette"),
+        (key("undo"), "undo"),
+        (key("incident"), "incident"),
+        (key("help"), "help"),
+        (key("quit"), "quit"),
+        (key("enlarge"), "enlarge"),
+        (key_ranges(_PANEL_KEYS, "-"), "panels"),
+        ("space", "open"),
+        ("tab", "next panel"),
+    )
+
+
+def shown(keymap: Mapping[str, str], *ids: str) -> str:
+    """Return the keys that these bindings have under `keymap`, as help writes them."""
+    own = {binding.id: binding.key for binding in APP if binding.id}
+    keys = [key for name in ids for key in keymap.get(name, own[name]).split(",")]
+    return " or ".join(dict.fromkeys(_SIGNS.get(key.strip(), key.strip()) for key in keys))
+
+
+_SIGNS: Final = {_character_to_key(sign): sign for sign in punctuation} | {"escape": "esc"}
+
+
+def help_rows(keymap: Mapping[str, str]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return what `?` explains, with the keys that the operator has given."""
+    return {"Anywhere": _anywhere(keymap), **_IN}
+
+
+def _anywhere(keymap: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    def key(*ids: str) -> str:
+        return shown(keymap, *ids)
+
+    return (
         (key_ranges(_PANEL_KEYS, " … "), "go to a panel"),
         ("tab, shift+tab", "next, previous panel"),
-        ("r", "runbooks, best match first"),
-        (": or ctrl+p", "palette: every step, runbook and panel, by a few letters of its name"),
-        ("/", "filter the panel; esc takes the filter back"),
-        ("x", "explain the chosen pod or service in words"),
-        ("l", "logs of the chosen pod or service"),
-        ("u", "undo the newest step (a plan like any other)"),
-        ("K or ctrl+k", "kill switch: asks before it stops publishing; ctrl+k also while you type"),
-        ("ctrl+x", "stop the program or statement that a step runs; asks first"),
-        ("i", "the incident: open one, or its page"),
-        ("?", "this page"),
-        ("q", "quit; asks while a mitigation is under way"),
-        ("ctrl+z", "suspend; fg comes back"),
-        ("esc", "close what is open"),
-    ),
+        (key("enlarge"), "enlarge the panel, and back; so does enter on one that opens nothing"),
+        (key("runbooks"), "runbooks, best match first"),
+        (key("palette"), "palette: every step, runbook and panel, by a few letters of its name"),
+        (key("filter"), "filter the panel; esc takes the filter back"),
+        (key("explain"), "explain the chosen pod or service in words"),
+        (key("logs"), "logs of the chosen pod or service"),
+        *((key(row.name), f"{row.title.lower()}: {row.words}") for row in _OPENED),
+        (key("undo"), "undo the newest step (a plan like any other)"),
+        (
+            key("kill-switch", "kill-switch-anywhere"),
+            f"kill switch: asks before it stops publishing; {key('kill-switch-anywhere')} also while you type",
+        ),
+        (key("stop-running"), "stop the program or statement that a step runs; asks first"),
+        (key("incident"), "the incident: open one, or its page"),
+        (key("help"), "this page"),
+        (key("quit"), "quit; asks while a mitigation is under way or an incident is open"),
+        (key("suspend"), "suspend; fg comes back"),
+        (key("mouse"), "leave the mouse to the terminal, to mark text its own way, and take it back"),
+        ("ctrl+c", "copy again what the mouse has marked"),
+        ("esc", "close what is open; an enlarged panel goes back"),
+    )
+
+
+_IN: Final = {
     "In a list": (
         ("↑ ↓ or k j", "move; the cursor stays on its object, whatever is sorted"),
         ("pgup pgdn home end", "move further"),
+        ("enter", "open more: Signers, Publish, RPC, Postgres; another panel is enlarged"),
         ("space or enter", "Pods: open or close a service"),
         ("a", "Pods: open or close all"),
         ("o", "Signals: copy its link, where [links] has one"),
@@ -130,20 +189,12 @@ HELP: Final = {
         ("p  s", "previous container · since when"),
         ("w  y  t  o", "wrap · copy the line · copy its trace id · copy its link"),
     ),
+    "With the mouse": (
+        ("click", "a stage, the runbook that matches, a key of the footer, a tab, a panel: as its key"),
+        ("drag", "mark text: it is copied when the button is let go (OSC 52)"),
+        ("shift and drag", "mark text as the terminal does, in most terminals"),
+    ),
 }
 
-#: The footer, most wanted first: what does not fit the width is left to `?`.
-FOOTER: Final = (
-    ("r", "runbooks"),
-    ("x", "explain"),
-    ("l", "logs"),
-    ("/", "filter"),
-    (":", "palette"),
-    ("u", "undo"),
-    ("i", "incident"),
-    ("?", "help"),
-    ("q", "quit"),
-    (key_ranges(_PANEL_KEYS, "-"), "panels"),
-    ("space", "open"),
-    ("tab", "next panel"),
-)
+HELP: Final = help_rows({})
+FOOTER: Final = footer({})

@@ -241,6 +241,21 @@ class CopyText(UserRequest):
     what: str = "text"
 
 
+@dataclass
+class TextMarked(UserRequest):
+    """The mouse has marked text: copy it."""
+
+    text: str
+
+
+class AskKillSwitch(UserRequest):
+    """Plan the kill switch, which asks before it stops publishing."""
+
+
+class Enlarge(UserRequest):
+    """Give the panel that has the focus all the room, or put it back."""
+
+
 class CloseLayer(UserRequest):
     """Close the topmost layer (or full-size view)."""
 

@@ -46,8 +46,12 @@ FIRST_POLL_S = 0.04  # until the first pods are there
 AGE_EVERY_S = 1.0
 POLL_S = 0.25  # with a layer open, it is fed this often; no more frames a second than that are drawn for anything
 #: Actions that make no sense over a layer.
-OFF_OVER_LAYERS = ("filter", "panel", "explain", "logs", "command_palette")
+OFF_OVER_LAYERS = ("filter", "panel", "explain", "logs", "view", "enlarge", "command_palette")
 PRELOAD_AFTER_S = 0.5
+MOUSE_LEFT, MOUSE_BACK = (
+    "the mouse is the terminal's: mark text its own way; S takes it back",
+    "the mouse is the cockpit's again",
+)
 #: What readings are made of has no cycles: looking for them at python's own pace took a twentieth
 #: of the CPU and held keys up.
 GC_THRESHOLD = (20_000, 20, 50)
@@ -85,7 +89,7 @@ class CockpitApp(TerminalApp):
         appearance = Appearance(
             ascii=ascii_only, colours=colours, links=links.templates, hyperlinks=terminal.hyperlinks(links.hyperlinks)
         )
-        super().__init__(appearance, debug_errors=debug_errors, relay=relay)
+        super().__init__(appearance, debug_errors=debug_errors, relay=relay, mouse=session.settings.mouse)
         self.session = session
         self.views: ViewController = ViewController(self, session, lambda: self.dashboard)
         self.mitigations: MitigationController = MitigationController(self, session, self.views.open)
@@ -99,6 +103,10 @@ class CockpitApp(TerminalApp):
         self._settled_down = False
         self._said_unfinished = False
         self._said_trouble = False
+        if session.settings.keys:
+            from panels.app import keymap
+
+            keymap.check(session.settings.keys)
         self.set_keymap(dict(session.settings.keys))
 
     # --- life -------------------------------------------------------------------------------------
@@ -119,7 +127,8 @@ class CockpitApp(TerminalApp):
         from panels.dashboard.dashboard import Dashboard
 
         self._dashboard = Dashboard(self.appearance)
-        await self.mount(self._dashboard, KeyBar(self.appearance))
+        self._dashboard.untouched = lambda: not self.touched
+        await self.mount(self._dashboard, KeyBar(self.appearance, keys.footer(self.session.settings.keys)))
         await self.query_one(SplashScreen).remove()
         self._polling = self.set_interval(FIRST_POLL_S, self.in_turn(self._poll))
         self.set_interval(AGE_EVERY_S, self.in_turn(self._age))
@@ -257,6 +266,8 @@ class CockpitApp(TerminalApp):
     async def action_step_back(self) -> None:
         if self.layers():
             await self.close_top()
+        elif self.dashboard.whole and not self.dashboard.focused_panel.filter:
+            self.dashboard.enlarge()
         else:
             self.dashboard.set_filter("")
 
@@ -281,9 +292,28 @@ class CockpitApp(TerminalApp):
     async def action_logs(self) -> None:
         await self.views.logs_of_selection()
 
+    async def action_view(self, name: str) -> None:
+        await self.views.by_key(name)
+
+    @on(messages.Enlarge)
+    def action_enlarge(self) -> None:
+        if not self.layers():
+            self.dashboard.enlarge()
+
+    def action_mouse(self) -> None:
+        """Leave the mouse to the terminal, or take it back."""
+        self.notify_line(MOUSE_BACK if self.take_mouse(not self.has_mouse) else MOUSE_LEFT)
+
+    async def action_copy_or_help(self) -> None:
+        if self.marked:
+            self.copy_line(self.marked, "what is marked")
+        else:
+            await self.action_help()
+
     async def action_undo(self) -> None:
         await self.mitigations.undo(messages.Undo())
 
+    @on(messages.AskKillSwitch)
     async def action_kill_switch(self) -> None:
         await self.mitigations.kill_switch()
 
@@ -311,7 +341,9 @@ class CockpitApp(TerminalApp):
     @on(messages.OpenHelp)
     async def action_help(self) -> None:
         if not self.base.query(overlays.HelpDialog):
-            await self.open_layer(overlays.HelpDialog(keys.HELP, appearance=self.appearance))
+            await self.open_layer(
+                overlays.HelpDialog(keys.help_rows(self.session.settings.keys), appearance=self.appearance)
+            )
 
     async def action_leave(self) -> None:
         running = [p for p in self.session.progress if p.running]

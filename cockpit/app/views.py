@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from cockpit.errors import CockpitError
+from cockpit.model.views import BY_NAME
 from panels import messages
 from panels.kit.lazy_module import LazyModule
 from panels.kit.terminal_app import TerminalApp
@@ -56,6 +57,25 @@ class ViewController:
             await self._app.open_layer(view)
         else:
             await self._panel(name, service)
+
+    async def by_key(self, name: str) -> None:
+        """Open a view by its key: of a service, that of the chosen one; of pages, the first."""
+        row, args = BY_NAME[name], dict[str, str]()
+        if row.of_service:
+            chosen = self._dashboard().selection
+            if chosen is None:
+                self._app.notify_line(CHOOSE_FIRST)
+                return
+            args = {"service": self._service_of(chosen)}
+        elif row.pages:
+            args = {"show": next(iter(row.pages))}
+        await self.open(messages.OpenView(name, args))
+
+    def _service_of(self, chosen: messages.Selection) -> str:
+        """Return the service that a pod's name begins with; a service's own name."""
+        situation = self._session.situation
+        names = [s.name for s in situation.services if chosen.name.startswith(f"{s.name}-")] if situation else []
+        return max(names, key=len, default=chosen.name) if chosen.kind == "Pod" else chosen.name
 
     async def _panel(self, name: str, service: str) -> None:
         app, dashboard = self._app, self._dashboard()

@@ -32,6 +32,8 @@ class ViewSpec(metaclass=RowType):
     which it has nothing to show. `args`: what else a runbook may give it, beside `show` of a view
     with pages and `service` of one that is of a service. `file`: the module of `panels/screens`
     whose `view` shows it; "" for a panel without pages, and for what the app fetches (`fetched`).
+    `key` opens it from the dashboard; so does Enter on the panel that `panel` names. Of a view of a
+    service it opens that of the chosen one.
     """
 
     name: str = ""
@@ -47,6 +49,8 @@ class ViewSpec(metaclass=RowType):
     args: tuple[str, ...] = ()
     file: str = ""
     fetched: bool = False
+    key: str = ""
+    panel: str = ""
 
     @property
     def knows(self) -> tuple[str, ...]:
@@ -62,7 +66,10 @@ class ViewSpec(metaclass=RowType):
 
     def claims(self) -> Iterator[tuple[str, str]]:
         """Yield (what, value) of what no other row may have."""
-        yield from ()
+        if self.key:
+            yield "key", self.key
+        if self.panel:
+            yield "panel", self.panel
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with this row by itself."""
@@ -87,12 +94,11 @@ class PanelSpec(ViewSpec):
     width. `stages`: the stages of the pipeline of which it tells more.
     """
 
-    key: str = ""
     slot: tuple[int, int] = (0, 0)
     stages: tuple[str, ...] = ()
 
     def claims(self) -> Iterator[tuple[str, str]]:
-        yield "key", self.key
+        yield from ViewSpec.claims(self)
         yield from (("stage", stage) for stage in self.stages)
 
     def faults(self) -> Iterator[str]:
@@ -125,6 +131,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         words="the database in full",
         source="postgres",
         file="postgres.view",
+        panel="postgres",
         pages={
             "top-queries": "Top queries",
             "missing-indexes": "Indexes",
@@ -145,6 +152,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         fetched=True,
         of_service=True,
         or_chosen=True,
+        key="l",
     ),
     ViewSpec(
         name="explain",
@@ -155,6 +163,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         fetched=True,
         of_service=True,
         or_chosen=True,
+        key="x",
     ),
     ViewSpec(
         name="metrics",
@@ -163,6 +172,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         words="its own /metrics, while Prometheus is down",
         file="metrics",
         of_service=True,
+        key="m",
     ),
     ViewSpec(
         name="alerts",
@@ -170,6 +180,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         offer="View alerts",
         words="what Prometheus says is firing or pending",
         file="alerts",
+        key="A",
     ),
     ViewSpec(
         name="signer-set",
@@ -177,6 +188,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         offer="View signer set",
         words="chain, agents and cluster compared",
         group="chain",
+        panel="signers",
         file="chain",
     ),
     ViewSpec(
@@ -185,6 +197,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         offer="View transactions",
         words="failed ones by class, commits that wait",
         group="chain",
+        panel="publish",
         file="chain",
     ),
     ViewSpec(
@@ -193,6 +206,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         offer="View RPC endpoints",
         words="side by side, with all that is measured",
         group="chain",
+        panel="rpc",
         file="chain",
     ),
     ViewSpec(
@@ -201,6 +215,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         offer="Maintenance: {page}",
         words="a round of routine work, or a checklist",
         file="maintenance",
+        key="M",
         pages={"weekly": "Weekly", "monthly": "Monthly", "deploy": "Deploy", "incident": "Incident"},
     ),
 )
@@ -249,6 +264,10 @@ def key_ranges(keys: Sequence[str], joint: str) -> str:
 BY_NAME: Final[Mapping[str, ViewSpec]] = view_rows(VIEWS)
 #: The panels of the dashboard, in the order of their numbers.
 PANELS: Final = tuple(row for row in VIEWS if isinstance(row, PanelSpec))
+#: Which view, with what, Enter on a panel opens: the first page of one that has pages.
+OPENED_BY: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    row.panel: (row.name, {"show": page} if (page := next(iter(row.pages), "")) else {}) for row in VIEWS if row.panel
+}
 #: Which panel tells more about a stage of the pipeline.
 STAGES: Final[Mapping[str, str]] = {stage: panel.name for panel in PANELS for stage in panel.stages}
 

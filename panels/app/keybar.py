@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import events
+from textual.keys import _character_to_key
+
 from panels.keys import FOOTER
 from panels.kit.line_widget import LineWidget
 from panels.kit.spans import Line, Span
@@ -26,6 +29,18 @@ class KeyBar(LineWidget):
         if tuple(pairs) != self._pairs:
             self._pairs = tuple(pairs)
             self.sync()
+
+    def on_click(self, event: events.Click) -> None:
+        """Do as the key that is clicked on; ranges of keys are only told."""
+        at = 1
+        for key, word in self._pairs:
+            end = at + len(key) + len(word) + 3
+            if at <= event.x < end:
+                name = _character_to_key(key) if len(key) == 1 else key
+                if "-" not in key or len(key) == 1:
+                    self.app.post_message(events.Key(name, key if len(key) == 1 else None))
+                return
+            at = end
 
     def picture(self, width: int, height: int) -> list[Line]:
         line: list[Span] = [(" ", "text")]

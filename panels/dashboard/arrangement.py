@@ -19,11 +19,18 @@ ALL_WIDTH, ALL_HEIGHT = 150, 38  # of the dashboard: from here on all panels at 
 
 
 def arrange(
-    size: Size, terminal: Size, notices: int, current: str, panels: Sequence[PanelSpec] = PANELS
+    size: Size,
+    terminal: Size,
+    notices: int,
+    current: str,
+    panels: Sequence[PanelSpec] = PANELS,
+    *,
+    whole: bool = False,
 ) -> dict[str, Region]:
     """Return which part goes where.
 
-    Parts that are absent are not on screen; their state, focus and cursor are kept.
+    Parts that are absent are not on screen; their state, focus and cursor are kept. `whole`: the
+    current panel has all the room; where that is short, the strips that the first one sums up too.
     """
     width, height = size
     if terminal.width < MIN_WIDTH or terminal.height < MIN_HEIGHT - STATUS_LINES:
@@ -35,9 +42,11 @@ def arrange(
         ("pipeline", PipelineStrip.height_for(width)),
         ("match", 1 + min(2, notices)),
     ):
+        if whole and height < ALL_HEIGHT and name != "top":
+            continue
         out[name] = Region(0, y, width, lines)
         y += lines
-    if width >= ALL_WIDTH and height >= ALL_HEIGHT:
+    if shows_all(size) and not whole:
         rows = grid(panels)
         heights = _shares([share for share, _ in rows], height - y)
         for (_, columns), row_height in zip(rows, heights, strict=True):
@@ -52,7 +61,9 @@ def arrange(
     rest = Region(0, y, width, max(0, height - y))
     # With room to spare, the signals stay in sight beside (or below) the chosen panel.
     mate = "signals" if current != "signals" else "pods"
-    if width >= 120:
+    if whole:
+        out[current] = rest
+    elif width >= 120:
         left = width * 55 // 100
         out[current] = Region(0, y, left, rest.height)
         out[mate] = Region(left, y, width - left, rest.height)
@@ -63,6 +74,11 @@ def arrange(
     else:
         out[current] = rest
     return out
+
+
+def shows_all(size: Size) -> bool:
+    """Return whether a dashboard of this size shows every panel at once."""
+    return size.width >= ALL_WIDTH and size.height >= ALL_HEIGHT
 
 
 def _shares(shares: Iterable[int], total: int) -> list[int]:

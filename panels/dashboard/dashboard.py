@@ -6,7 +6,7 @@ All at once where they fit, else one at a time under a line of tabs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from textual import events
@@ -16,9 +16,10 @@ from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
 
 from cockpit.model.registry import RegistryError, need_file
+from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from cockpit.model.views import PANELS, STAGES, WHERE, PanelSpec
-from panels.dashboard.arrangement import MIN_HEIGHT, MIN_WIDTH, arrange
+from panels.dashboard.arrangement import MIN_HEIGHT, MIN_WIDTH, arrange, shows_all
 from panels.dashboard.frame.panel import LinesPanel
 from panels.dashboard.pods import PodsPanel
 from panels.dashboard.strips.matchline import MatchLine
@@ -92,6 +93,9 @@ class Dashboard(Widget):
         self.small = TooSmall(self.appearance, id="small")
         self.situation: Situation | None = None
         self.current = PANELS[0].name  # the panel that has, or had last, the focus
+        self.whole = False  # it is enlarged over the others
+        self.untouched: Callable[[], bool] = lambda: False  # whether the operator has struck no key yet: it may lead
+        self._led_to = (0, 0)  # how bad, and how early, the stage was to which the dashboard went by itself
         self._notices = 0
         self._was_small = False
         self._parts: dict[LineWidget, str] = {
@@ -118,7 +122,7 @@ class Dashboard(Widget):
         return self._parts.get(child, "") if isinstance(child, LineWidget) else ""
 
     def regions(self, size: Size) -> dict[str, Region]:
-        return arrange(size, self.app.size, self._notices, self.current)
+        return arrange(size, self.app.size, self._notices, self.current, whole=self.whole)
 
     # --- the situation ----------------------------------------------------------------------------
 
@@ -149,6 +153,7 @@ class Dashboard(Widget):
         if len(situation.notices) != self._notices:
             self._notices = len(situation.notices)
             self._arrange_again()
+        self._go_where_it_stops(situation)
         on_screen = self.regions(self.size)
         drawn: list[LineWidget] = []
         for part, name in self._parts.items():
@@ -195,6 +200,29 @@ class Dashboard(Widget):
                 self.focus_panel("pods")
                 return True
         return False
+
+    def enlarge(self) -> None:
+        """Give the current panel all the room, or put it back."""
+        self.whole = not self.whole
+        self._arrange_again()
+        if self.situation is not None:
+            self.show(self.situation)
+
+    def _go_where_it_stops(self, situation: Situation) -> None:
+        """Where one panel is in sight at a time, bring up the one that has the trouble.
+
+        Until the operator strikes a key: then it stays where they are.
+        """
+        bad = {Level.WARN: 1, Level.CRIT: 2}
+        stops = [
+            (bad[s.level], -at, s.name) for at, s in enumerate(situation.stages) if s.stops_here and s.level in bad
+        ]
+        if not stops or not self.size or not self.untouched() or shows_all(self.size):
+            return
+        level, early, name = stops[0]
+        if (level, early) > self._led_to and name in STAGES:
+            self._led_to = (level, early)
+            self.call_later(self.focus_panel, STAGES[name])
 
     def set_filter(self, text: str) -> None:
         """Filter the focused panel; the others keep theirs."""

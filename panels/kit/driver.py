@@ -323,6 +323,15 @@ class CockpitDriver(linux_driver.LinuxDriver):
         writer.write(END_SYNC)
         return True
 
+    def take_mouse(self, wanted: bool) -> None:
+        """Have the mouse reported, or leave it to the terminal, also after a suspension."""
+        if wanted:
+            self._mouse = True
+            self._enable_mouse_support()
+        else:
+            self._disable_mouse_support()
+            self._mouse = False
+
     def hung_up(self) -> bool:
         """Say whether the terminal is gone: stdin at its end, or hung up.
 

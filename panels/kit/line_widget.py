@@ -13,14 +13,14 @@ from textual.color import TRANSPARENT
 from textual.filter import LineFilter
 from textual.geometry import Region, Size
 from textual.strip import Strip
-from textual.widget import Widget
 
 from cockpit.model.situation import Situation
+from panels.kit.mouse.drag import Draggable
 from panels.kit.spans import BLANK, Line, changed, to_strip
 from panels.kit.theme import Appearance
 
 
-class LineWidget(Widget):
+class LineWidget(Draggable):
     """Draws `picture(width, height)`.
 
     `sync()` compares it with what is on screen and refreshes the differing cells only.
@@ -109,7 +109,9 @@ class LineWidget(Widget):
         if size != self.outer_size:
             return super().render_lines(crop)
         strips = [self.render_line(y) for y in crop.line_range]
-        return strips if crop.column_span == (0, size.width) else [s.crop(*crop.column_span) for s in strips]
+        if crop.column_span != (0, size.width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return self.with_mark(strips, crop)
 
     def render_line(self, y: int) -> Strip:
         size = self._drawn_size

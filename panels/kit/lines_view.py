@@ -19,11 +19,12 @@ from textual.strip import Strip
 
 from panels.keys import moving
 from panels.kit.marks import SIGN, ink
+from panels.kit.mouse.drag import Draggable
 from panels.kit.prose import Para, Row, row_strip, wrap
 from panels.kit.theme import Appearance
 
 
-class LinesView(ScrollView, can_focus=True):
+class LinesView(Draggable, ScrollView, can_focus=True):
     """Shows `Para`s.
 
     With `cursor=True`, up and down move over lines that have a key and Enter posts `Chosen`.

@@ -17,10 +17,11 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from textual import events
+from textual import events, on
 from textual._callback import invoke
 from textual.app import App
 from textual.command import CommandPalette
+from textual.geometry import Offset
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
@@ -30,9 +31,11 @@ from textual.widgets import Input
 
 from cockpit.text import safe, typed
 from panels.kit.driver import CockpitDriver
+from panels.kit.mouse.drag import Draggable
 from panels.kit.overlay import Overlay
 from panels.kit.seen.attention import Attention
 from panels.kit.theme import THEME, Appearance
+from panels.messages import TextMarked
 
 #: Keys typed ahead wait for what the key before them opened; no longer than this, should a widget
 #: vanish meanwhile.
@@ -46,7 +49,11 @@ ENDS_WITHIN_S = 5.0  # after a bug; longer than closing what is open takes
 class TerminalApp(App[int]):
     """Runs until `end(code)`; `last_words` are printed after the terminal is restored."""
 
-    def __init__(self, appearance: Appearance, *, debug_errors: bool = False, relay: str = "") -> None:
+    ALLOW_SELECT = False  # it knows nothing of widgets that draw lines: `Draggable` marks their text
+
+    def __init__(
+        self, appearance: Appearance, *, debug_errors: bool = False, relay: str = "", mouse: bool = True
+    ) -> None:
         """Make it for a terminal; `relay` names what answers in its place (tmux), "" for none."""
         self.attention = Attention(relay)
         few = appearance.colours in ("none", "standard")
@@ -61,6 +68,10 @@ class TerminalApp(App[int]):
         self._turn = 0
         self._held = False
         self._opening = 0  # layers that are being mounted and laid out
+        self.touched = False  # the operator has struck a key or a button of the mouse
+        self.marked = ""  # the text that the mouse has marked
+        self.has_mouse = mouse
+        self._pressed_at: Offset | None = None
         self.register_theme(THEME)
         # with few colours textual's own parts take the terminal's: a theme in RGB would emit greys,
         # even under NO_COLOR
@@ -69,7 +80,7 @@ class TerminalApp(App[int]):
     def run_to_end(self) -> int:
         """Run it; return the exit code once the terminal is as it was."""
         try:
-            self.run()
+            self.run(mouse=self.has_mouse)
         finally:
             self._ended.set()
         return self.return_code or 0
@@ -159,6 +170,28 @@ class TerminalApp(App[int]):
     def finish(self) -> None:
         """Finish what must not be cut; called in a thread when the screen itself cannot end."""
 
+    # --- the mouse --------------------------------------------------------------------------------
+
+    def _mouse_event(self, event: events.MouseEvent) -> None:
+        """Keep a drag from counting as a click on what it began on."""
+        if isinstance(event, events.MouseDown):
+            self.touched = True
+            self._unmark()
+            self._pressed_at = event.screen_offset
+        elif isinstance(event, events.MouseUp) and event.screen_offset != self._pressed_at:
+            self._mouse_down_widget = None
+
+    def _unmark(self) -> None:
+        if self.marked:
+            self.marked = ""
+            for widget in self.base.query(Draggable):
+                widget.unmark()
+
+    @on(TextMarked)
+    def _text_marked(self, event: TextMarked) -> None:
+        self.marked = event.text
+        self.copy_line(event.text, "what is marked")
+
     # --- keys typed ahead -------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
@@ -167,6 +200,8 @@ class TerminalApp(App[int]):
         On a slow link `r`, `n`, Enter come in one piece: each waits until all that the one before
         brought about (messages from widget to widget, a dialog that opens) has happened.
         """
+        if isinstance(event, events.MouseEvent):
+            self._mouse_event(event)
         if isinstance(event, events.Paste):
             event.text = typed(event.text)  # for every field there is, the palette's too
         if not isinstance(event, events.Key) or event.is_forwarded:
@@ -202,6 +237,9 @@ class TerminalApp(App[int]):
     async def _press(self, event: events.Key) -> None:
         if self.ending:
             return
+        self.touched = True
+        if event.key != "ctrl+c":
+            self._unmark()
         self._turn += 1
         self.attention.handling(event)
         self._give_time(self._turn)
@@ -319,6 +357,14 @@ class TerminalApp(App[int]):
         Never markup: the words may come from outside.
         """
         self.notify(safe(words), markup=False, severity="error" if severity == "error" else "warning", timeout=6)
+
+    def take_mouse(self, wanted: bool) -> bool:
+        """Ask the terminal to report the mouse, or to keep it for its own marking of text."""
+        driver = self._driver
+        if isinstance(driver, CockpitDriver):
+            driver.take_mouse(wanted)
+            self.has_mouse = wanted
+        return self.has_mouse
 
     def copy_line(self, text: str, what: str) -> None:
         self.copy_to_clipboard(text)

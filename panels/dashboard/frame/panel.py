@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import ClassVar
 
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
+from textual.geometry import Region
 
 from cockpit.model import views
 from cockpit.model.signal import Level, worst
@@ -23,6 +24,7 @@ from panels.kit.line_widget import ScrolledLines
 from panels.kit.spans import BLANK, Line, Span, fit, line_width, plain, width_of
 from panels.kit.theme import ALERT, MARK, Appearance
 from panels.kit.words import age, value
+from panels.messages import Enlarge, OpenView
 
 
 class LinesPanel(ScrolledLines):
@@ -34,6 +36,7 @@ class LinesPanel(ScrolledLines):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *moving(ids="panel"),
+        Binding("enter", "open_more", "Open", show=False, id="panel.open"),
     ]
 
     FRAME_ROWS = 2
@@ -186,6 +189,14 @@ class LinesPanel(ScrolledLines):
         """Show only what contains `text`; empty shows all."""
         self.filter = text
         self.sync()
+
+    def marked_region(self) -> Region:
+        return Region(2, 1, max(0, self.size.width - 4), max(0, self.size.height - 2))
+
+    def action_open_more(self) -> None:
+        """Open what there is beyond this panel; without that, enlarge it."""
+        more = views.OPENED_BY.get(self.spec.name)
+        self.post_message(Enlarge() if more is None else OpenView(*more))
 
     def on_focus(self) -> None:
         self.sync()

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from textual import events
+
 from cockpit.model.runbook import Match, listed
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.kit.line_widget import LineWidget
-from panels.kit.spans import Line, Span, cut, fit, line_width, spread, width_of
+from panels.kit.spans import Line, Span, cut, fit, line_width, plain, spread, width_of
 from panels.kit.theme import MARK
+from panels.messages import AskKillSwitch, OpenRunbook, OpenRunbooks
+
+KILL_SWITCH = "K kill switch"
 
 
 class MatchLine(LineWidget):
     @staticmethod
     def height_for(situation: Situation | None) -> int:
         return 1 + min(2, len(_notices(situation))) if situation is not None else 1
+
+    def on_click(self, event: events.Click) -> None:
+        """Open the runbook that is clicked on, or ask for the kill switch, as their keys do."""
+        if event.y or self.situation is None:
+            return
+        held = [m for m in listed(self.situation.matches) if m.holds or m.pinned]
+        words = plain(match_line(self.situation, self.size.width))
+        switch = words.rfind(KILL_SWITCH)
+        if switch >= 0 and event.x >= width_of(words[:switch]):
+            self.post_message(AskKillSwitch())
+        else:
+            self.post_message(OpenRunbook(held[0].runbook.id) if held else OpenRunbooks())
 
     def picture(self, width: int, height: int) -> list[Line]:
         situation = self.situation
@@ -35,7 +52,7 @@ def match_line(situation: Situation, width: int) -> Line:
     held = [m for m in listed(situation.matches) if m.holds or m.pinned]
     if not held and not any(m.score > 0 for m in situation.matches) and (mending := _recovering(situation, width)):
         return mending
-    opens: Line = (("r", "key"), (" opens  ", "dim"), ("K", "key"), (" kill switch ", "dim"))
+    opens: Line = (("r", "key"), (" opens  ", "dim"), ("K", "key"), (f"{KILL_SWITCH[1:]} ", "dim"))
     room = width - line_width(opens) - 1
     danger: Line = ((" PUBLISHING UNSAFE ", "alarm"),) if situation.publishing.danger else ()
     if not held:

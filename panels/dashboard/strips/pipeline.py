@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from textual import events
+
 from cockpit.model.signal import Level, StageStatus
 from cockpit.model.situation import Situation
+from cockpit.model.views import STAGES
 from panels.kit.line_widget import LineWidget
 from panels.kit.marks import countdown
 from panels.kit.spans import Line, Span, cut, pad, width_of
 from panels.kit.sparks import of_signal
 from panels.kit.theme import MARK, STOP, WORD
 from panels.kit.words import value
+from panels.messages import OpenView
 
 WIDE = 120
 VERDICT = 28  # columns of "◀ it stops at: aggregate" at the right of the wide strip
@@ -20,6 +24,17 @@ class PipelineStrip(LineWidget):
     def height_for(width: int) -> int:
         return 3 if width >= WIDE else 2
 
+    def on_click(self, event: events.Click) -> None:
+        """Go to the panel that tells more about the stage."""
+        stages = self.situation.stages if self.situation is not None else ()
+        if stages:
+            wide = self.size.height >= 3
+            cell = _wide_cell(self.size.width, len(stages)) if wide else _narrow_cell(self.size.width, len(stages))
+            place = max(0, event.x - (1 if wide else 0)) // cell
+            stage = stages[place] if place < len(stages) else next((s for s in stages if s.stops_here), None)
+            if stage is not None and stage.name in STAGES:
+                self.post_message(OpenView(STAGES[stage.name]))
+
     def picture(self, width: int, height: int) -> list[Line]:
         situation = self.situation
         if situation is None or not situation.stages:
@@ -28,7 +43,7 @@ class PipelineStrip(LineWidget):
 
     def _wide(self, situation: Situation, width: int) -> list[Line]:
         stages = situation.stages
-        cell = max(12, (width - (VERDICT if width >= 150 else 22)) // len(stages))
+        cell = _wide_cell(width, len(stages))
         names: list[Span] = [(" ", "text")]
         numbers: list[Span] = [(" ", "text")]
         sparks: list[Span] = [(" ", "text")]
@@ -51,7 +66,7 @@ class PipelineStrip(LineWidget):
 
     def _narrow(self, situation: Situation, width: int) -> list[Line]:
         stages = situation.stages
-        cell = max(6, width // len(stages))
+        cell = _narrow_cell(width, len(stages))
         names: list[Span] = []
         numbers: list[Span] = []
         for stage in stages:
@@ -67,6 +82,14 @@ class PipelineStrip(LineWidget):
             text = pad(text, cell - 1)
             numbers += [(text[:split], stage.level.value), (text[split:], _role(stage)), (" ", "text")]
         return [tuple(names), tuple(numbers)]
+
+
+def _wide_cell(width: int, count: int) -> int:
+    return max(12, (width - (VERDICT if width >= 150 else 22)) // count)
+
+
+def _narrow_cell(width: int, count: int) -> int:
+    return max(6, width // count)
 
 
 def _name(stage: StageStatus) -> Span:

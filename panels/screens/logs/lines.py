@@ -23,6 +23,7 @@ from textual.strip import Strip
 from cockpit.model.reading import Fault
 from panels.keys import moving
 from panels.kit.marks import SIGN, ink
+from panels.kit.mouse.drag import Draggable
 from panels.kit.theme import Appearance
 from panels.kit.words import clock
 from panels.screens.logs.page import LogLineLike, LogPage, Said, rows_of
@@ -47,7 +48,7 @@ def _folded(text: str, width: int) -> tuple[str, ...]:
     return tuple(chop_cells(text, width)) or ("",)
 
 
-class LogLines(ScrollView, can_focus=True):
+class LogLines(Draggable, ScrollView, can_focus=True):
     """Follows the newest line until the operator moves up or pauses; then it stands still."""
 
     DEFAULT_CSS = """
