@@ -50,9 +50,19 @@ class Session:
     engine: Engine
 
     def __init__(
-        self, settings: Settings, runbooks: Runbooks | None = None, clock: Clock | None = None, *, act: bool = True
+        self,
+        settings: Settings,
+        runbooks: Runbooks | None = None,
+        clock: Clock | None = None,
+        *,
+        act: bool = True,
+        record: bool = True,
     ) -> None:
-        """Load the runbooks, where none are given, at `start`, after the screen's first paint."""
+        """Load the runbooks, where none are given, at `start`, after the screen's first paint.
+
+        `record`: what it sees belongs into the timeline; not of a command that looks once.
+        """
+        self._record = record
         self.settings = settings
         self._given = runbooks
         self._plain: Runbooks | None = None  # those that the configuration has been put into
@@ -202,6 +212,7 @@ class Session:
             access=self.engine.access,
             webhook=self.settings.webhook,
             read_only=self.settings.read_only,
+            record=self._record,
             find_last=find_last(self.settings.of(RPC_ENDPOINTS), self.settings.of(SOLANA).program_id, self.clock),
         )
 

@@ -347,12 +347,15 @@ class CockpitApp(TerminalApp):
 
     async def action_leave(self) -> None:
         running = [p for p in self.session.progress if p.running]
-        if not running or self.base.query(overlays.QuitDialog):
+        situation = self.session.situation
+        now = situation.incident if situation is not None else None
+        incident = now.incident if now is not None else None
+        if not (running or incident) or self.base.query(overlays.QuitDialog):
             self.end(0)
             return
         if self.in_palette:
             self.pop_screen()
-        await self.open_layer(overlays.QuitDialog(running, appearance=self.appearance))
+        await self.open_layer(overlays.QuitDialog(running, incident, appearance=self.appearance))
 
     @on(messages.QuitAnswer)
     async def _quit_answer(self, event: messages.QuitAnswer) -> None:

@@ -44,6 +44,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     opened.add_argument("--severity", required=True, metavar="SEV", help="SEV0, SEV1, SEV2 or SEV3")
     opened.add_argument("--commander", default="", metavar="NAME", help="the incident commander")
     opened.add_argument("--runbook", default="", metavar="NAME", help="the runbook that it matches: number or id")
+    opened.add_argument(
+        "--since", default="", metavar="TIME", help="when it began: 25m (ago), 06:25 (UTC) or a date and time"
+    )
     closed = action("close", "close it; with debts only with a reason, never while a mitigation is under way")
     closed.add_argument(
         "--reason", default="", metavar="WHY", help="why it may be closed although something is not put back"
@@ -126,7 +129,7 @@ def _do(settings: Settings, args: argparse.Namespace) -> int:
     values = {
         k: str(v)
         for k, v in vars(args).items()
-        if k in ("title", "severity", "commander", "runbook", "reason", "words", "role", "name", "item")
+        if k in ("title", "severity", "commander", "runbook", "since", "reason", "words", "role", "name", "item")
     }
     action = "uncheck" if args.action == "check" and args.undo else args.action
     with _service(settings) as service:

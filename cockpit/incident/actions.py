@@ -6,11 +6,13 @@ incidents, and no debt slips in between the check and the closing.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from cockpit.errors import CockpitError, UnknownName
+from cockpit.errors import CockpitError, UnknownName, UsageProblem
 from cockpit.journal.entries import debts_from, entries_of, unfinished_of
 from cockpit.journal.incidents import Record, incidents_of, open_incident, open_number
 from cockpit.journal.journal import Journal
@@ -20,6 +22,7 @@ from cockpit.model.incident import ROLES, SEVERITIES, CheckLine, Incident
 from cockpit.model.plan import Debt
 from cockpit.text import safe
 
+LONGEST_AGO_S = 7 * 86400.0
 TITLE_LIMIT, WORDS_LIMIT, NAME_LIMIT = 200, 2000, 80
 NONE_OPEN = "no incident is open"
 HOW_TO_OPEN = "open one: `m0-cockpit incident open --title … --severity SEV1`, or `i` on the screen"
@@ -41,10 +44,12 @@ def open_(
     runbook_number: int | None = None,
     commander: str = "",
     place: str = "",
+    since: float | None = None,
 ) -> int:
     """Open an incident and return its number.
 
-    Raises IncidentProblem (one is open already), JournalProblem.
+    `since`: when it began, in unix seconds, where that was before it was opened. Raises
+    IncidentProblem (one is open already), JournalProblem.
     """
     title, severity = _text(title, "the title", TITLE_LIMIT), checked_severity(severity)
     name = _text(commander, "the name", NAME_LIMIT) if commander.strip() else ""
@@ -66,11 +71,44 @@ def open_(
         "runbook_number": runbook_number,
         "place": safe(place, 200),
         "operator": operator.record(),
+        **({} if since is None else {"since": since}),
     }
     journal.append(record, given)
     if name:
         assign(journal, operator, "commander", name)
     return number
+
+
+def moment(text: str, now: float) -> float | None:
+    """Return when an incident began: "25m" ago, "1h30m" ago, "06:25" UTC, or a date and time.
+
+    None for "" and "now". Raises UsageProblem for what is no time, to come, or over a week ago.
+    """
+    words = text.strip()
+    if words.lower() in ("", "now"):
+        return None
+    at = _spoken(words, now)
+    if at is None:
+        raise UsageProblem(f"{safe(text, 40)!r} is no time", "say 25m, 1h30m, 06:25 (UTC) or 2026-11-30T06:25")
+    if not now - LONGEST_AGO_S <= at <= now:
+        raise UsageProblem(f"{safe(text, 40)!r} is {'to come' if at > now else 'over a week ago'}", "say when it began")
+    return at
+
+
+def _spoken(words: str, now: float) -> float | None:
+    if (ago := re.fullmatch(r"(?:(\d{1,3})d)?(?:(\d{1,3})h)?(?:(\d{1,4})m(?:in)?)?", words)) and ago[0]:
+        days, hours, minutes = (int(part or 0) for part in ago.groups())
+        return now - 86400.0 * days - 3600.0 * hours - 60.0 * minutes
+    clock = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?Z?", words)
+    if clock is not None:
+        since_midnight = 3600.0 * int(clock[1]) + 60.0 * int(clock[2]) + float(clock[3] or 0)
+        at = now - now % 86400.0 + since_midnight
+        return at if at <= now else at - 86400.0
+    try:
+        given = datetime.fromisoformat(words)
+    except ValueError:
+        return None
+    return (given if given.tzinfo is not None else given.replace(tzinfo=UTC)).timestamp()
 
 
 def set_severity(journal: Journal, operator: Operator, severity: str, reason: str = "") -> int:

@@ -183,6 +183,7 @@ class IncidentService:
             runbook_number=number,
             commander=values.get("commander", ""),
             place=self._place(),
+            since=actions.moment(values.get("since", ""), self._clock.wall()),
         )
         return f"incident #{made} is open"
 

@@ -3,7 +3,8 @@
 Pure: two cockpits, or one before and after a crash, see the same.
 
 Kinds of record, each with `incident` = its number and `operator`: `incident-opened` (title,
-severity, runbook, runbook_number, place), `severity-changed` (severity, was, reason),
+severity, runbook, runbook_number, place, since when it was backdated), `severity-changed`
+(severity, was, reason),
 `role-assigned` (role, name), `note` (words; for an update note_kind "update", update_id, delivery
 "sending" or "not sent", detail, process), `update-sent` (update_id, result "delivered" or "failed",
 words, tries), `checklist` (item, text, done, words), `evidence` (file, sha256, size, parts,
@@ -120,13 +121,14 @@ def words_of(record: Record) -> tuple[str, str] | None:
 
 def _opened(number: int, record: Record) -> Incident:
     who, at = _who(record), float(record["at"])
+    since = record.get("since")
     severity = str(record["severity"])
     named = record.get("runbook_number")
     return Incident(
         number=number,
         title=_text(record, "title"),
         severity=severity,
-        opened=at,
+        opened=min(at, float(since)) if isinstance(since, int | float) else at,
         opened_by=who,
         runbook=_text(record, "runbook"),
         runbook_number=named if isinstance(named, int) else None,

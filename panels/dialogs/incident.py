@@ -56,9 +56,10 @@ FORMS: Final = {
                 Param(name="title", title="What is wrong, in a line"),
                 _SEVERITY,
                 Param(name="commander", title="Incident commander (may stay empty)"),
+                Param(name="since", title="Began: 25m ago, 06:25 UTC (empty: now)"),
             ),
             enter=False,
-            optional=("commander",),
+            optional=("commander", "since"),
         ),
         Form("close", "Close the incident", "closes the incident", (_REASON,), False),
         Form(

@@ -1,4 +1,4 @@
-"""Asks before leaving while a mitigation is under way.
+"""Asks before leaving while a mitigation is under way or an incident is open.
 
 It says what goes on, and what nobody would watch any more.
 """
@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from cockpit.model.incident import Incident
 from cockpit.model.plan import Phase, Progress
 from panels.dialogs.running import RunningDialog
 from panels.kit.marks import SIGN
@@ -32,10 +33,27 @@ class QuitDialog(RunningDialog):
     CLOSE = "Stay"
     HINT = "leave"
 
-    def __init__(self, running: Sequence[Progress], *, appearance: Appearance | None = None) -> None:
+    def __init__(
+        self, running: Sequence[Progress], incident: Incident | None = None, *, appearance: Appearance | None = None
+    ) -> None:
         super().__init__("Leave?", running, appearance)
+        self.incident = incident
 
     def words(self) -> Sequence[Para]:
+        return [*self._of_incident(), *(self._of_mitigations() if self.running else ())]
+
+    def _of_incident(self) -> Sequence[Para]:
+        if self.incident is None:
+            return []
+        name = f"incident #{self.incident.number} {self.incident.severity} is open"
+        stays = "It stays open, and nothing reminds anybody of its updates. "
+        return [
+            para((f"{SIGN['warn']} {name}", "warn"), f"  {self.incident.title}"),
+            para(stays, ("m0-cockpit incident close", "accent"), " closes it, or ", ("i", "key"), " here."),
+            para(),
+        ]
+
+    def _of_mitigations(self) -> Sequence[Para]:
         count = len(self.running)
         lines = [para((f"{SIGN['warn']} {count} mitigation{'s are' if count > 1 else ' is'} under way", "warn"))]
         for progress in self.running:

@@ -51,8 +51,9 @@ def report(
     own = [e for e in entries_of(records).values() if e.number in incident.mitigations]
     hurt = impacts(changes, incident.opened - LEAD_S, end)
     entries = timeline(incident, records, changes)
+    matched = [c for c in changes if c.kind == "runbook" and incident.opened - LEAD_S <= c.at]
     parts = [
-        _head(incident, end, runbooks),
+        _head(incident, end, runbooks, matched),
         _summary(incident, own, hurt, _watched(changes, incident, end)),
         _impact(hurt, changes, incident, end),
         _roles(incident),
@@ -79,8 +80,9 @@ def md(text: object) -> str:
     return plain.replace("://", "\\://").replace("www.", "www\\.")  # no reader turns it into a link
 
 
-def _head(incident: Incident, end: float, runbooks: Runbooks) -> list[str]:
+def _head(incident: Incident, end: float, runbooks: Runbooks, seen: Sequence[RecordedChange]) -> list[str]:
     runbook = next((b for b in runbooks.runbooks if b.id == incident.runbook), None)
+    named = f"{runbook.number} {md(runbook.title)}" if runbook is not None else _matched(seen, end, runbooks)
     until = _when(incident.closed) if incident.closed is not None else "still open"
     return [
         f"# Incident {incident.number}: {md(incident.title)}",
@@ -90,8 +92,21 @@ def _head(incident: Incident, end: float, runbooks: Runbooks) -> list[str]:
         + (f", on {md(incident.place)}" if incident.place else ""),
         f"- Closed: {until}" + (f" by {md(incident.closed_by)}" if incident.closed is not None else ""),
         f"- Duration: {_length(end - incident.opened)}",
-        f"- Runbook: {f'{runbook.number} {md(runbook.title)}' if runbook is not None else 'none matched'}",
+        f"- Runbook: {named}",
     ]
+
+
+def _matched(seen: Sequence[RecordedChange], end: float, runbooks: Runbooks) -> str:
+    """Name the runbooks that matched while it was watched, the one that did longest first."""
+    held: dict[str, float] = {}
+    for change, until in zip(seen, [*(following.at for following in seen[1:]), end], strict=False):
+        if change.now and change.at < end:
+            held[change.now] = held.get(change.now, 0.0) + min(until, end) - change.at
+    known = {book.id: f"{book.number} {md(book.title)}" for book in runbooks.runbooks}
+    named = [known.get(name, md(name)) for name in sorted(held, key=lambda name: -held[name])]
+    if not named:
+        return "none matched"
+    return named[0] + (f" (matched longest; also {', '.join(named[1:])})" if named[1:] else " (matched)")
 
 
 def _summary(incident: Incident, own: Sequence[JournalEntry], hurt: Sequence[Impact], watched: bool) -> list[str]:

@@ -17,6 +17,9 @@ _TOGETHER = 3  # when they are more than this
 _NAMED = 8  # so many by name
 _BEGAN = " when the cockpit began to watch"
 _SAME_S = 5.0  # two cockpits that watched the same: one line
+_FLAPS = ("signal", "source", "service", "runbook")
+_FLAP_S = 60.0  # changes of one thing no further apart than this go together
+_FLAP = 4  # so many of them are told in one entry
 _KINDS = {
     "incident-opened": "incident",
     "severity-changed": "incident",
@@ -110,11 +113,11 @@ def _followed(record: Record, of: JournalEntry, at: float) -> Iterable[TimelineE
 
 
 def _recorded(changes: Sequence[RecordedChange]) -> list[TimelineEntry]:
-    out: list[TimelineEntry] = []
+    out, changes = _flapping([change for change in changes if change.kind != "worst"])
     said: dict[tuple[str, str, str], float] = {}
     groups: dict[tuple[str, bool, int], list[RecordedChange]] = {}
     for change in changes:
-        if change.kind == "worst" or (change.kind == "signal" and change.was is None and change.now == "ok"):
+        if change.kind == "signal" and change.was is None and change.now == "ok":
             continue
         key = (change.kind, change.name, change.now)
         if change.kind not in ("start", "stop") and change.at - said.get(key, float("-inf")) < _SAME_S:
@@ -133,6 +136,45 @@ def _recorded(changes: Sequence[RecordedChange]) -> list[TimelineEntry]:
         else:
             out += [_entry(change) for change in group]
     return out
+
+
+def _flapping(changes: Sequence[RecordedChange]) -> tuple[list[TimelineEntry], list[RecordedChange]]:
+    """Tell what goes to and fro in one entry with a count; return the other changes too."""
+    runs: dict[tuple[str, str], list[list[RecordedChange]]] = {}
+    for change in changes:
+        if change.kind in _FLAPS:
+            own = runs.setdefault((change.kind, "" if change.kind == "runbook" else change.name), [])
+            if own and change.at - own[-1][-1].at <= _FLAP_S:
+                own[-1].append(change)
+            else:
+                own.append([change])
+    flaps = [run for own in runs.values() for run in own if len(run) >= _FLAP and _returns(run)]
+    told = {id(change) for run in flaps for change in run}
+    return [_flap(run) for run in flaps], [change for change in changes if id(change) not in told]
+
+
+def _returns(run: Sequence[RecordedChange]) -> bool:
+    """Return whether it comes back to where it was; what gets worse step by step does not."""
+    return len({change.now for change in run}) <= len(run) // 2
+
+
+def _flap(run: Sequence[RecordedChange]) -> TimelineEntry:
+    first, last = run[0], run[-1]
+    states = " ↔ ".join(dict.fromkeys(_state(change) for change in run))
+    name = "best match" if first.kind == "runbook" else first.title or first.name
+    head = f"source {name}" if first.kind == "source" else name
+    words = f"{head} flaps: {len(run)} changes in {_span(last.at - first.at)} ({states}), last {_state(last)}"
+    levels = [change.now for change in run]
+    worst = next((level for level in ("crit", "warn", "unknown") if level in levels), "")
+    return TimelineEntry(first.at, first.kind, words, "", worst if first.kind in ("signal", "service") else "")
+
+
+def _state(change: RecordedChange) -> str:
+    return (change.now or "none") if change.kind == "runbook" else change.now.upper()
+
+
+def _span(seconds: float) -> str:
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
 
 
 def _entry(change: RecordedChange) -> TimelineEntry:
