@@ -28,6 +28,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 setup: $(VENV)/.dev ## the virtual environment with everything in it
 
 drill: $(VENV)/.runtime ## run the cockpit on the embedded world (SCENARIO=rpc-outage)
+	@! $(BIN)/m0-cockpit drill --list 2>/dev/null | grep -q "^$(SCENARIO) .*needs PostgreSQL" || $(MAKE) --no-print-directory setup
 	$(BIN)/m0-cockpit drill $(SCENARIO)
 
 check: $(VENV)/.dev ## format, lint, strict types, import rules, the runbooks

@@ -38,6 +38,7 @@ COMMANDS = (
         "maintenance", "the weekly or monthly round, or a checklist: measured, asked, and left as a dated report"
     ),
     CommandSpec("incident", "the incident record: open, close, roles, notes, updates, checklist, evidence, report"),
+    CommandSpec("files", "the files to apply or to change: rights, database role, alert rules, runbooks"),
     CommandSpec("completion", "the completion script of bash or zsh"),
 )
 

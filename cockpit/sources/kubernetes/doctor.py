@@ -203,7 +203,7 @@ async def _rights(
         silent = [(right, answer) for right, answer in zip(rights, answers, strict=True) if answer.allowed is None]
         findings = []
         if no:
-            remedy = f"bind {role} of deploy/rbac.yaml in {namespace}"
+            remedy = f"bind {role} in {namespace}: `m0-cockpit files rbac.yaml` prints it"
             findings.append(found(AREA, check, denied, f"may not {listed(no)}{_meaning(check)}", remedy))
         if silent:
             asked = listed([right.words for right, _ in silent], 4)

@@ -41,7 +41,7 @@ async def examine(exam: Examination) -> list[Finding]:
                 "server",
                 State.OFF,
                 "not configured",
-                "url-file in [postgres]; deploy/postgres-role.sql makes the role",
+                "url-file in [postgres]; `m0-cockpit files postgres-role.sql` prints what makes the role",
             )
         ]
     return await bounded(exam, AREA, "server", lambda: _examine_session(exam))
@@ -101,7 +101,7 @@ def _role(role: str, *, super_user: bool, monitor: bool) -> Finding:
             "role",
             State.WARN,
             f"{role} is a superuser: only the role's grants keep a reader from writing",
-            "use a role of its own: deploy/postgres-role.sql",
+            "use a role of its own: `m0-cockpit files postgres-role.sql`",
         )
     if not monitor:
         return found(

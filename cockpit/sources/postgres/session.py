@@ -232,7 +232,7 @@ def fault_of(error: BaseException, secrets: Sequence[str], role: str = "") -> Fa
         return Fault(
             SourceState.UNAUTHORISED,
             words,
-            "check role, password and pg_hba.conf; deploy/postgres-role.sql makes the role",
+            "check role, password and pg_hba.conf; `m0-cockpit files postgres-role.sql` makes the role",
         )
     if state in ("57P01", "57P02", "57P03"):
         return Fault(SourceState.DOWN, words, "it is starting or stopping; the cockpit tries again")

@@ -44,4 +44,5 @@ SCENARIO = Scenario(
     by_hand={"free-archive": relent},
     relent=relent,
     aged_s=120.0,
+    needs_database=True,
 )

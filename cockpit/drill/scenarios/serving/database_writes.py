@@ -33,4 +33,5 @@ SCENARIO = Scenario(
     wrong_steps=("9/restart-gateway", "9/scale-gateway"),
     relent=relent,
     aged_s=300.0,
+    needs_database=True,
 )

@@ -34,4 +34,5 @@ SCENARIO = Scenario(
     by_hand={"add-index": relent},
     relent=relent,
     aged_s=300.0,
+    needs_database=True,
 )

@@ -36,4 +36,5 @@ SCENARIO = Scenario(
     by_hand={"vacuum-table": relent, "analyze-table": relent},
     relent=relent,
     aged_s=300.0,
+    needs_database=True,
 )
