@@ -18,6 +18,8 @@ TOLERATED = 0.01
 #: A trend that reaches the bound within so many weeks is told as such.
 AHEAD_WEEKS = 26.0
 _COVERED = 0.98
+#: What was well is not known to have been so on less than this share of the time.
+ENOUGH = 0.8
 
 
 async def over_time(
@@ -61,9 +63,12 @@ async def by_label(
             f"{title} {number(value * scale, unit)}"
             for title, value in (("median", one.median), ("p95", one.p95), ("worst", one.most))
         )
-        rows.append(Finding(_state(one), f"{what} of {_label(one, label)}: {numbers}{_bounds(one)}"))
+        rows.append(
+            Finding(_state(one), f"{what} of {_label(one, label)}: {numbers}{_bounds(one)}{_coverage(one, at)}")
+        )
     if len(found) > SHOWN:
-        rows.append(Finding("ok", f"{what}: {len(found) - SHOWN} more, none worse"))
+        rest = "ok" if all(_state(one) == "ok" for one in found[SHOWN:]) else "unknown"
+        rows.append(Finding(rest, f"{what}: {len(found) - SHOWN} more, none worse"))
     return rows
 
 
@@ -83,11 +88,12 @@ async def counted(
     some = sorted((one for one in found if one.total >= 0.5), key=lambda one: -one.total)
     if not some:
         of = f" of any of {len(found)} {label}s" if label else ""
-        return [Finding("ok", f"no {what}{of}{_coverage(found[0], at)}")]
-    state = "attention" if bad else "ok"
+        least = min(found, key=lambda one: one.covered)
+        return [Finding(_known(least), f"no {what}{of}{_coverage(least, at)}")]
     rows = [
         Finding(
-            state, f"{_label(one, label) + ': ' if label else ''}{number(round(one.total))} {what}{_coverage(one, at)}"
+            "attention" if bad else _known(one),
+            f"{_label(one, label) + ': ' if label else ''}{number(round(one.total))} {what}{_coverage(one, at)}",
         )
         for one in some[:SHOWN]
     ]
@@ -127,11 +133,19 @@ def _signal(signal: SignalDef, one: Stats, at: Span, trend: bool) -> Finding:
         f"{signal.title}: median {number(one.median, unit)}, {'p5' if lowest else 'p95'} {number(one.p95, unit)}, "
         f"{'lowest' if lowest else 'worst'} {number(one.most, unit)}{_bounds(one)}{_coverage(one, at)}"
     )
-    return Finding(_state(one), words + (_ahead(signal, one) if trend else ""))
+    state = _state(one)
+    if trend and one.trend is None and state == "ok":
+        state = "unknown"
+    return Finding(state, words + (_ahead(signal, one) if trend else ""))
 
 
 def _state(one: Stats) -> str:
-    return "attention" if one.over is not None and one.over > TOLERATED else "ok"
+    return "attention" if one.over is not None and one.over > TOLERATED else _known(one)
+
+
+def _known(one: Stats) -> str:
+    """Return "ok" where enough of the time is known to say so: what was not seen is not well."""
+    return "ok" if one.covered >= ENOUGH else "unknown"
 
 
 def _bounds(one: Stats) -> str:

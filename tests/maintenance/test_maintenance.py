@@ -22,7 +22,7 @@ from cockpit.journal.operator import Operator
 from cockpit.maintenance import report
 from cockpit.maintenance.chainfacts import authority, last_authority, rotation
 from cockpit.maintenance.deploy import Deploying, deploy_lines
-from cockpit.maintenance.findings import over_time
+from cockpit.maintenance.findings import by_label, counted, over_time
 from cockpit.maintenance.measure import Span, measured, summary, widened
 from cockpit.maintenance.service import MaintenanceService
 from cockpit.model.maintenance import Finding, Question, Round, RoundLine
@@ -125,9 +125,25 @@ def test_out_of_bounds_wants_attention_and_says_for_how_long() -> None:
     assert shown.state == "attention" and "out of bounds 11 % of the time" in shown.words
 
 
-def test_a_short_memory_is_said() -> None:
+def test_a_short_memory_is_said_and_is_not_well() -> None:
+    """U11, B22: the weekly round said "ok" on 90 minutes of seven days."""
     shown = finding("signer-p95", Prometheus(m0_signer=[series([100.0] * 48)]))
-    assert shown.state == "ok" and "known for 24 h of 7 d" in shown.words
+    assert shown.state == "unknown" and "known for 24 h of 7 d" in shown.words
+
+
+@pytest.mark.parametrize(("points", "state"), [(3, "unknown"), (250, "unknown"), (276, "ok"), (336, "ok")])
+def test_well_wants_four_fifths_of_the_time(points: int, state: str) -> None:
+    """U11, B22: of a signal, of a trend, of a table and of a count alike; what was bad was bad."""
+    given = Prometheus(m0_signer=[series([1.0] * points)], m0_db_cpu=[series([40.0] * points)])
+    assert finding("signer-p95", given).state == state
+    assert finding("db-cpu", given, trend=True).state == state
+    bad = Prometheus(m0_signer=[series([7000.0] * points)])
+    assert finding("signer-p95", bad).state == "attention"
+    label = asyncio.run(by_label("signer-p95", "p95", "signer", RUNBOOKS, given, WEEK))
+    assert {one.state for one in label} == {state}
+    none = Prometheus(m0_signer=[series([0.0] * points)])
+    count = asyncio.run(counted("signer-misses", "misses", RUNBOOKS, none, WEEK))
+    assert [one.state for one in count] == [state]
 
 
 def test_nothing_measured_is_unknown_with_its_reason() -> None:
