@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         make_own(kept)
         code = _school(replace(settings, state_dir=kept), where, args)
         if _keep(kept):
-            print(f"  kept, its journal, reports and evidence: {kept}")
+            print(f"  kept, its journal, reports and evidence:\n  {kept}")
         return code
     finally:
         world.terminate()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cockpit.drill.physics.plant import Plant
 
 GAP_AFTER_S = 10.0  # without a reveal
+USUAL_DEGRADED = 0.02
 STALE_S = 60.0  # outputs older than this: the network's own target
 
 
@@ -26,6 +27,7 @@ class Harm:
     replay_violations: int = 0
     threshold_misses: int = 0
     rate_limited: int = 0  # 429s from providers
+    degraded_outputs: int = 0  # published with a DEGRADE decision, above the 2 % of any day
 
     @property
     def words(self) -> str:
@@ -34,6 +36,7 @@ class Harm:
             f"publishing gap {self.publishing_gap_s:.0f} s" if self.publishing_gap_s >= 0.5 else "",
             f"stale outputs {self.stale_s:.0f} s" if self.stale_s >= 0.5 else "",
             f"{self.misleading_outputs} misleading outputs" if self.misleading_outputs else "",
+            f"{self.degraded_outputs} degraded outputs" if self.degraded_outputs else "",
             f"{self.failed_requests} failed API requests" if self.failed_requests else "",
             f"{self.replay_violations} replay violations" if self.replay_violations else "",
             f"{self.threshold_misses} threshold misses" if self.threshold_misses else "",
@@ -63,6 +66,7 @@ class Meter:
         self.harm = Harm()
         self._epochs = dict(plant.publish.epochs)
         self._forged = plant.publish.forged
+        self._outputs = self._degraded = 0
         self._base = (plant.publish.replays, plant.sign.misses, plant.ingest.rate_limited, plant.serve.failed_requests)
 
     def count(self, dt: float) -> None:
@@ -72,9 +76,13 @@ class Meter:
         if any(plant.serve.age_s(market) > STALE_S for market in MARKETS):
             harm.stale_s += dt
         for market, epoch in plant.publish.epochs.items():
+            self._outputs += max(0, epoch - self._epochs[market])
+            if market in plant.quant.degraded:
+                self._degraded += max(0, epoch - self._epochs[market])
             if market in plant.quant.misleading:
                 harm.misleading_outputs += max(0, epoch - self._epochs[market])
             self._epochs[market] = epoch
+        harm.degraded_outputs = max(harm.degraded_outputs, int(self._degraded - USUAL_DEGRADED * self._outputs))
         harm.misleading_outputs += plant.publish.forged - self._forged
         self._forged = plant.publish.forged
         replays, misses, refused, failed = self._base

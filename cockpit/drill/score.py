@@ -3,10 +3,11 @@
 Times are simulated seconds from the operator's arrival; None: it never happened.
 
 `detected`: the operator opened the right runbook, or sent a step of it. `first_safe`: the first
-step sent that cures the incident or holds its harm. `recovered`: from then on, until the end, no
-symptom of its runbook held, its validation was met, and no output was stale or misleading, no
-client failed (of several incidents: as soon as all seem over). A step is what the cockpit's journal
-says was sent, or the drill's own tools did; what was done past both is not seen.
+step sent that cures the incident or holds its harm. `recovered`: from then on, until the end, what
+was new in the world showed no symptom of its runbook and met its validation, and no output was
+stale or misleading, no client failed (of several incidents: as soon as all seem over); what a
+window of minutes still holds of before does not count. A step is what the cockpit's journal says
+was sent, or the drill's own tools did; what was done past both is not seen.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from cockpit.drill.harm import Harm
 
 #: A kind of harm that comes this much faster after a step than before it is said of the step.
 WORSE = 1.5
-WIDTH = 100
+WIDTH = 79  # of the narrowest screen
 #: Seconds before a step that must have been seen, to compare with.
 SEEN_S = 10.0
 _NAMES = {
     "publishing_gap_s": "seconds without publishing",
     "stale_s": "seconds of stale outputs",
     "misleading_outputs": "misleading outputs",
+    "degraded_outputs": "degraded outputs",
     "failed_requests": "failed API requests",
     "replay_violations": "replay violations",
     "threshold_misses": "threshold misses",
@@ -58,7 +60,7 @@ class StepScore:
     number: int  # in the journal; 0: by the drill's own tools
     title: str
     step: str  # RUNBOOK/ID
-    verdict: str  # "right", "holding", "wrong", "undo", "neither"
+    verdict: str  # "right", "holding", "called for" (changes nothing), "wrong", "undo", "neither"
     harm: str = ""
     over_s: float = 0.0
     worse: list[str] | None = field(default_factory=list)
@@ -124,22 +126,28 @@ def report(score: Score, title: str, story: str, before: Sequence[Score] = ()) -
     lines = [f"DRILL  {title}", *wrap(story, WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
     for incident in score.incidents:
         head = f"  runbook {incident.runbook}" if incident.runbook is not None else f"  {incident.name}"
-        lines.append(
+        lines += _wrapped(
             f"{head}: detected {clock(incident.detected_s)} · first safe action {clock(incident.first_safe_s)} · "
             f"recovered {clock(incident.recovered_s)}"
         )
-    lines.append(f"  harm in {clock(score.lasted_s)}: {Harm(**score.harm).words}")  # type: ignore[arg-type]
+    lines += _wrapped(f"  harm in {clock(score.lasted_s)}: {Harm(**score.harm).words}")  # type: ignore[arg-type]
     lines.append(f"  steps: {len(score.steps) or 'none'}")
     for step in score.steps:
         number = f"#{step.number}" if step.number else "by hand"
-        lines.append(f"    {clock(step.at_s):>5} {number:<7} {step.title} ({step.step}): {step.verdict}")
+        lines += _wrapped(f"    {clock(step.at_s):>5} {number:<7} {step.title} ({step.step}): {step.verdict}")
         tail = f"          harm in the {step.over_s:.0f} s after it: {step.harm}"
         if step.worse:
             tail += f"; worse than before: {', '.join(step.worse)}"
         elif step.worse is None:
             tail += "; too short to compare with before"
-        lines.append(tail)
-    return [*lines, *progress(score, before)]
+        lines += _wrapped(tail)
+    return [*lines, *(part for line in progress(score, before) for part in _wrapped(line))]
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return the line in rows that fit the narrowest screen, the following ones further in."""
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return wrap(line.lstrip(), WIDTH, initial_indent=indent[2:], subsequent_indent=indent)
 
 
 def progress(score: Score, before: Sequence[Score]) -> list[str]:

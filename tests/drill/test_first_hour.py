@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,14 +55,14 @@ async def test_a_key_enlarges_every_panel(settings: Settings, size: tuple[int, i
             cockpit.burst(_character_to_key(row.key))
             await cockpit.settled()
             panel = dashboard.panels[row.name]
-            await cockpit.until(lambda panel=panel: panel.size)
+            await cockpit.until(partial(sized, panel))
             before = panel.size
             cockpit.burst("z")
             await cockpit.settled()
-            await cockpit.until(lambda panel=panel: panel.size.width == size[0] and panel.size.height >= size[1] - 8)
+            await cockpit.until(partial(sized, panel, size[0], size[1] - 8))
             cockpit.burst("escape")
             await cockpit.settled()
-            await cockpit.until(lambda panel=panel, before=before: panel.size == before)
+            await cockpit.until(partial(sized, panel, *before, exactly=True))
 
 
 def test_every_view_has_a_key_that_reaches_it() -> None:
@@ -156,11 +157,16 @@ async def test_clicks_do_what_they_point_at(settings: Settings) -> None:
             ("K kill switch", "ConfirmDialog"),
         ):
             await click(cockpit, words)
-            await cockpit.until(lambda layer=layer: layer in names(cockpit.app.layers()))
+            await cockpit.until(partial(has_layer, cockpit, layer))
             cockpit.burst("escape")
             await cockpit.settled()
             await cockpit.until(lambda: not cockpit.app.layers())
 
 
-def names(layers: list[Widget]) -> list[str]:
-    return [type(layer).__name__ for layer in layers]
+def has_layer(cockpit: Screen, name: str) -> bool:
+    return name in {type(layer).__name__ for layer in cockpit.app.layers()}
+
+
+def sized(panel: Widget, width: int = 1, height: int = 1, *, exactly: bool = False) -> bool:
+    now = panel.size
+    return now == (width, height) if exactly else now.width >= width and now.height >= height

@@ -20,7 +20,8 @@ from cockpit.drill.school import history
 from cockpit.drill.school.coach import DrillCoach
 from cockpit.drill.school.control_client import CONTROLS, ControlClient, NoDrill
 from cockpit.drill.school.lessons import LESSONS, RELENT_AT, RUNBOOK, Course, Lesson
-from cockpit.drill.school.referee import Referee
+from cockpit.drill.school.observer import shortened
+from cockpit.drill.school.referee import LOOKING, Referee
 from cockpit.drill.school.surprise import surprise
 from cockpit.drill.score import IncidentScore, Score, StepScore, clock, progress, report, worse
 from cockpit.drill.server import Drill
@@ -187,6 +188,89 @@ def test_of_two_incidents_each_is_scored_and_the_drill_is_over_when_both_are(pup
     assert on_call.score().recovered_s == on_call.score().incidents[0].recovered_s
 
 
+@pytest.mark.parametrize(
+    ("scenario", "cure", "within_s"),
+    [
+        ("rpc-outage", "switch-rpc", 65),
+        ("state-out-of-sync", "realign", 40),
+        ("provider-schema-change", "quarantine-connector", 60),
+        ("two-submitters", "single-submitter", 60),
+        ("signers-slow", "reduce-concurrency", 40),
+    ],
+)
+def test_it_is_over_when_the_world_is_well_not_when_a_window_has_passed(
+    pupil: Callable[[str], Pupil], scenario: str, cure: str, within_s: float
+) -> None:
+    """U13: "recovered 5:50" for a cure in 50 s; "never" for who left before the window had."""
+    on_call = pupil(scenario)
+    on_call.wait(60)
+    assert on_call.score().recovered_s is None
+    on_call.send(cure, next(iter(on_call.scenario.arguments.values()), ""))
+    on_call.wait(within_s + 45)
+    early = on_call.score().recovered_s
+    assert early is not None and 60 < early <= 60 + within_s
+    on_call.wait(300)
+    assert on_call.score().recovered_s == pytest.approx(early, abs=15)
+
+
+def test_what_the_runbook_asks_for_is_right(pupil: Callable[[str], Pupil]) -> None:
+    """U13: "communicate: neither" for what the runbook demands."""
+    on_call = pupil("key-compromise")
+    on_call.referee.by_hand("communicate")
+    assert on_call.score().steps[0].verdict == "right"
+
+
+def test_a_step_that_only_looks_is_called_for(pupil: Callable[[str], Pupil]) -> None:
+    """U13."""
+    on_call = pupil("bad-hash-release")
+    looks = next(step for step in on_call.runbooks.runbook("2").mitigations if step.kind in LOOKING)
+    on_call.journal.append(
+        {
+            "kind": "outcome",
+            "of": on_call.journal.append(
+                {
+                    "kind": "intent",
+                    "title": looks.title,
+                    "runbook": on_call.runbooks.runbook("2").id,
+                    "step": looks.id,
+                    "undoes": None,
+                    "changes": [],
+                }
+            ),
+            "result": "sent",
+        }
+    )
+    on_call.referee.follow()
+    assert on_call.score().steps[0].verdict == "called for"
+
+
+def test_degraded_outputs_are_harm(pupil: Callable[[str], Pupil]) -> None:
+    """U13: "harm: none" though a quarter was degraded."""
+    on_call = pupil("provider-schema-change")
+    on_call.wait(90)
+    assert "degraded outputs" in on_call.world.harm.words
+    calm = pupil("calm")
+    calm.wait(90)
+    assert calm.world.harm.degraded_outputs <= 3
+
+
+def test_the_report_fits_80_columns() -> None:
+    """U13: it was torn at 80 columns."""
+    score = a_score(None)
+    score.steps[0].title = "Switch to another endpoint of which the name is long and says much about what it is for"
+    score.harm = asdict(Harm(1000.0, 1000.0, 10_000, 10_000, 10_000, 10_000, 10_000, 10_000))
+    score.steps[0].harm = Harm(**score.harm).words  # type: ignore[arg-type]
+    lines = report(score, "Publishing stops", "The provider has lost half of its nodes. " * 8, [a_score(100.0)])
+    assert max(map(len, lines)) < 80
+
+
+def test_windows_are_shortened_and_counts_kept_comparable() -> None:
+    assert shortened("sum(rate(a_total[2m]))", 30) == "sum(rate(a_total[30s]))"
+    assert shortened('sum(increase(a{r!~"ok|b)[5m]"}[5m])) > 3', 30).startswith('sum((increase(a{r!~"ok|b)')
+    assert "* 10)" in shortened('increase(a{r=~"[Ss]x"}[5m])', 30)
+    assert shortened("rate(a[10s])", 30) == "rate(a[10s])"
+
+
 # --- in words, and kept
 
 
@@ -232,7 +316,7 @@ def test_progress_is_reported_against_earlier_drills_of_the_same_scenario() -> N
 def test_the_report_says_the_cause_the_times_and_what_each_step_cost() -> None:
     score = a_score(None)
     score.steps[0].worse = ["threshold misses 0 → 40 a minute"]
-    text = "\n".join(report(score, "Publishing stops", "The provider has lost half of its nodes."))
+    text = " ".join(" ".join(report(score, "Publishing stops", "The provider has lost half of its nodes.")).split())
     assert "The provider has lost half" in text
     assert "runbook 1: detected 0:10 · first safe action 0:30 · recovered never" in text
     assert "worse than before: threshold misses 0 → 40 a minute" in text

@@ -44,6 +44,7 @@ class Quant:
         self.truth = dict(TRUTH)
         self.manipulated: dict[str, float] = {}  # market → times the truth that somebody has moved its odds to
         self.misleading: set[str] = set()  # markets whose newest decided output misleads
+        self.degraded: set[str] = set()  # markets whose newest decided output is degraded
         self._walk = Random("truth")
         self.start()
 
@@ -203,6 +204,7 @@ class Quant:
         widened = 1.0 + max(0.0, number(pods[0].env, "M0_CI_WIDENING_PERCENT", 0.0)) / 100.0
         misleads = decision != "BLOCK" and self.error(market) > ADMITS[decision] * widened
         (self.misleading.add if misleads else self.misleading.discard)(market)
+        (self.degraded.add if decision == "DEGRADE" else self.degraded.discard)(market)
         if plant.talking and (decision != "ALLOW" or plant.rng.random() < 0.05):
             pod = pods[plant.rng.randrange(len(pods))]
             severity = "INFO" if decision == "ALLOW" else "WARN"

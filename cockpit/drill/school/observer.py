@@ -7,6 +7,7 @@ The referee judges a drill's recovery with it, and the tests the scenarios.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -39,11 +40,14 @@ class Observer:
     """Assesses the world as the cockpit would.
 
     `only`: the signals to read (None: all that Prometheus and Kubernetes can tell); the others stay
-    unknown.
+    unknown. `window_s`: what is counted over minutes is counted over so many seconds: what is new.
     """
 
-    def __init__(self, world: World, runbooks: Runbooks, only: Collection[str] | None = None) -> None:
+    def __init__(
+        self, world: World, runbooks: Runbooks, only: Collection[str] | None = None, *, window_s: float | None = None
+    ) -> None:
         self.world = world
+        self._window_s = window_s
         self._signals = {name: signal for name, signal in runbooks.signals.items() if only is None or name in only}
         self._seen: dict[str, tuple[str, Any]] = {}  # uid → (resourceVersion, as the cockpit reads it)
         self._usual: dict[str, QueryResult] = {}
@@ -67,7 +71,8 @@ class Observer:
         now, mono = self.world.clock.now(), self.world.clock.mono()
         for name, signal in self._signals.items():
             if signal.promql is not None:
-                result = self._ask(signal.promql, 0.0, now)
+                asked = signal.promql if self._window_s is None else shortened(signal.promql, self._window_s)
+                result = self._ask(asked, 0.0, now)
                 board.put(
                     Reading(f"prometheus/signals/{name}", result, mono, max_age_s=signal.max_age, server_time=now)
                 )
@@ -113,3 +118,22 @@ class Observer:
                 self._seen[meta["uid"]] = known
             found[kind.key(known[1])] = known[1]
         return found
+
+
+_COUNT = re.compile(r'increase\(((?:"[^"]*"|[^"\[\]])*)\[(\d+)([smh])\]\)')
+_RANGE = re.compile(r"\[(\d+)([smh])\]")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def shortened(promql: str, window_s: float) -> str:
+    """Return the query with no window longer than this; what counts events counts as many."""
+
+    def count(match: re.Match[str]) -> str:
+        long_s = float(match[2]) * _SECONDS[match[3]]
+        short = f"increase({match[1]}[{window_s:.0f}s])"
+        return match[0] if long_s <= window_s else f"({short} * {long_s / window_s:g})"
+
+    def window(match: re.Match[str]) -> str:
+        return match[0] if float(match[1]) * _SECONDS[match[2]] <= window_s else f"[{window_s:.0f}s]"
+
+    return _RANGE.sub(window, _COUNT.sub(count, promql))

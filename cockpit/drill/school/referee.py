@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,17 @@ from cockpit.drill.school.observer import Observer
 from cockpit.drill.score import IncidentScore, Score, StepScore, worse
 from cockpit.drill.world import World
 from cockpit.mitigation.proof.verify import holds
-from cockpit.model.runbook import Runbook, Runbooks
+from cockpit.model.runbook import Runbook, Runbooks, Validation
+from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
 
 EVERY_S = 5.0  # simulated seconds between two checks
 CALM_S = 30.0  # all must be well for so long
+NEW_S = 30.0  # what is counted over minutes is counted over this: what a window still holds is over
+BLIP_S = 10.0  # chance, not the incident, while it lasts no longer
 BEFORE_S = 120.0  # of harm before a step, to compare with
+#: Kinds of step that change nothing.
+LOOKING = ("check", "evidence", "manual", "verify-signatures", "view")
 #: Harm that goes on while an incident does. Refused polls and missed thresholds happen on calm days
 #: too.
 LASTING = ("publishing_gap_s", "stale_s", "misleading_outputs", "failed_requests", "replay_violations")
@@ -51,6 +57,7 @@ class _Case:
     score: IncidentScore
     runbook: Runbook
     well_since: float | None = None
+    ill_since: float | None = None  # since it last seemed well
 
 
 class Referee:
@@ -73,6 +80,7 @@ class Referee:
         wanted = {s.signal for case in self.cases for s in case.runbook.symptoms}
         wanted |= {line.signal for case in self.cases for line in case.runbook.validation}
         self._observer = Observer(world, runbooks, wanted)
+        self._newest = Observer(world, runbooks, wanted, window_s=NEW_S)
         self._harm: list[tuple[float, Harm]] = [(self.began, world.harm.copy())]
         self._next_check = self.began
         self._intents: dict[int, Mapping[str, Any]] = {}
@@ -181,7 +189,14 @@ class Referee:
                     if (self.runbooks.runbook(runbook).id, step) == (sent.runbook, name):
                         meant = sent.number == 0 or verdict == "wrong" or self._as_meant(sent, case, runbook, step)
                         return verdict if meant else "neither"
-        return "neither"
+        if sent.number == 0 and sent.step in case.scenario.by_hand:
+            return "right"  # it is what the runbook asks for, and what ends the incident
+        return "called for" if self._only_looks(sent, case) else "neither"
+
+    def _only_looks(self, sent: _Sent, case: _Case) -> bool:
+        """Return whether it is a step of the right runbook that changes nothing."""
+        steps = {step.id: step for step in case.runbook.mitigations}
+        return sent.runbook == case.runbook.id and sent.step in steps and steps[sent.step].kind in LOOKING
 
     def _as_meant(self, sent: _Sent, case: _Case, runbook: str, step: str) -> bool:
         params = self.runbooks.step(runbook, step)[1].params
@@ -197,25 +212,51 @@ class Referee:
         """
         if not self.cases:
             return
-        situation = self._observer.snapshot()
-        harmed = self._since(now - CALM_S, now)
-        calm = not any(getattr(harmed, name) for name in LASTING)
-        well = [self._well(case, situation) for case in self.cases]
+        windows, newest = self._observer.snapshot(), self._newest.snapshot()
+        last = self._harmed(now)
+        well = [self._well(case, newest, windows) for case in self.cases]
         for case, seems_well in zip(self.cases, well, strict=True):
-            if not seems_well:
+            if seems_well:
+                case.ill_since = None
+                case.well_since = now if case.well_since is None else case.well_since
+            elif case.ill_since is None:
+                case.ill_since = now
+            if case.ill_since is not None and now - case.ill_since >= BLIP_S:
                 case.well_since = None
-            elif case.well_since is None:
-                case.well_since = now
             since = case.well_since
-            over = since is not None and now - since >= CALM_S and (calm or not all(well))
+            if since is not None and all(well):
+                since = max(since, last)
+            over = since is not None and now - since >= CALM_S
             case.score.recovered_s = since - self.began if over and since is not None else None
 
-    def _well(self, case: _Case, situation: Situation) -> bool:
+    def _harmed(self, now: float) -> float:
+        """Return when lasting harm was last done; the beginning when none was."""
+        for (then, before), (at, after) in reversed(list(pairwise(self._harm))):
+            if any(getattr(after, name) > getattr(before, name) for name in LASTING):
+                return at
+            if now - then > 10 * CALM_S:
+                break
+        return self.began
+
+    def _well(self, case: _Case, newest: Situation, windows: Situation) -> bool:
+        """Judge by what is new; by the whole windows where the new alone cannot tell.
+
+        What neither can tell is left to the harm. What was over is over until the windows say so
+        too.
+        """
+        new, whole = self._told(case, newest), self._told(case, windows)
+        told = [one if one is not None else other for one, other in zip(new, whole, strict=True)]
+        known = [one for one in told if one is not None]
+        stays = case.score.recovered_s is not None and False not in whole
+        return bool(known) and (all(known) or stays)
+
+    def _told(self, case: _Case, situation: Situation) -> list[bool | None]:
+        """Return of each symptom whether it is over, of each validation line whether it is met."""
         match = next(m for m in situation.matches if m.runbook.id == case.runbook.id)
-        if not all(s.held is False or s.symptom.at == "ok" for s in match.symptoms):
-            return False
+        signals, symptoms = situation.signals, sorted(match.symptoms, key=lambda one: one.symptom.signal)
+        over = [None if s.held is None else not s.held for s in symptoms if s.symptom.at != "ok"]
         lines = [line for line in case.runbook.validation if line.expect == "ok"]
-        return all(holds(line, situation.signals.get(line.signal), None)[0] for line in lines)
+        return [*over, *(_met(line, signals.get(line.signal)) for line in lines)]
 
     def _since(self, then: float, now: float) -> Harm:
         """Return the harm between two moments, as far as it was seen."""
@@ -259,7 +300,7 @@ class Referee:
         since = max([self.began, sent.at - BEFORE_S, *earlier])
         before, after = self._since(since, sent.at), self._since(sent.at, end)
         verdicts = [self._verdict(sent, case) for case in self.cases]
-        verdict = next((v for v in ("undo", "right", "holding", "wrong") if v in verdicts), "neither")
+        verdict = next((v for v in ("undo", "right", "holding", "wrong", "called for") if v in verdicts), "neither")
         name = f"{sent.runbook}/{sent.step}" if sent.runbook else sent.step
         return StepScore(
             at_s=round(sent.at - self.began, 1),
@@ -271,6 +312,12 @@ class Referee:
             over_s=round(end - sent.at, 1),
             worse=worse(before, sent.at - since, after, end - sent.at),
         )
+
+
+def _met(line: Validation, status: SignalStatus | None) -> bool | None:
+    if status is not None and status.level is Level.RECOVERING:
+        return True
+    return holds(line, status, None)[0]
 
 
 def _whole(intent: Mapping[str, Any]) -> str:
