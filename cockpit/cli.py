@@ -156,7 +156,7 @@ def main(argv: list[str] | None = None) -> int:
         debug = bool(args.debug)
         if args.command is None:
             build_parser("live").parse_args(["live"], namespace=args)
-        import_module("cockpit.startup").check_rows()
+        import_module("cockpit.commands.startup").check_rows()
         return int(module_of(args.command or "live").run(args))
     except KeyboardInterrupt:
         return 130

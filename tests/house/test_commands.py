@@ -16,6 +16,8 @@ from cockpit.commands.completion import script
 from cockpit.model.registry import RegistryError
 from tests.support.paths import ROOT
 
+LAST = len(COMMANDS) + 1
+
 
 @pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
 def test_each_row_has_all_its_parts(row: CommandSpec) -> None:
@@ -43,13 +45,13 @@ def test_no_command_is_without_a_row() -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (CommandSpec("", "something"), "row 12 has no name"),
-        (CommandSpec(help="something"), "row 12 has no name"),
+        (CommandSpec("", "something"), f"row {LAST} has no name"),
+        (CommandSpec(help="something"), f"row {LAST} has no name"),
         (CommandSpec("added"), "row 'added' lacks help"),
         (CommandSpec("status", "something"), "two rows are named 'status'"),
-        (CommandSpec("za p", "something"), "row 12: expected a name of lower-case words joined by -, got 'za p'"),
+        (CommandSpec("za p", "something"), f"row {LAST}: expected a name of lower-case words joined by -, got 'za p'"),
         (CommandSpec("added", 7), "row 'added': help: expected text, got 7"),  # type: ignore[arg-type]
-        (("added", "something"), "row 12: expected a CommandSpec, got ('added', 'something')"),
+        (("added", "something"), f"row {LAST}: expected a CommandSpec, got ('added', 'something')"),
     ],
 )
 def test_a_bad_row_is_one_clear_error_at_the_start(

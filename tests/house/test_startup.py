@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from cockpit import cli, startup
+from cockpit import cli
+from cockpit.commands import startup
 from cockpit.model import step_kinds, views
 from cockpit.model.registry import RegistryError, need_file
 from cockpit.sources import registry as sources
@@ -35,7 +36,7 @@ def test_the_first_frame_is_drawn_before_all_that_can_wait() -> None:
     )
     code = (
         "import sys; from cockpit.cli import build_parser; build_parser('live').parse_args(['live']); "
-        "from cockpit.startup import check_rows; check_rows(); from cockpit.settings import Settings; "
+        "from cockpit.commands.startup import check_rows; check_rows(); from cockpit.settings import Settings; "
         "from cockpit.session import Session; from cockpit.app.main import CockpitApp; "
         "CockpitApp(Session(Settings()), ascii_only=False); "
         f"print([m for m in '{later}'.split() if m in sys.modules])"

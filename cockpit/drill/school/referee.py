@@ -244,13 +244,13 @@ class Referee:
         What neither can tell is left to the harm. What was over is over until the windows say so
         too.
         """
-        new, whole = self._told(case, newest), self._told(case, windows)
-        told = [one if one is not None else other for one, other in zip(new, whole, strict=True)]
-        known = [one for one in told if one is not None]
+        new, whole = self._answers(case, newest), self._answers(case, windows)
+        found = [one if one is not None else other for one, other in zip(new, whole, strict=True)]
+        known = [one for one in found if one is not None]
         stays = case.score.recovered_s is not None and False not in whole
         return bool(known) and (all(known) or stays)
 
-    def _told(self, case: _Case, situation: Situation) -> list[bool | None]:
+    def _answers(self, case: _Case, situation: Situation) -> list[bool | None]:
         """Return of each symptom whether it is over, of each validation line whether it is met."""
         match = next(m for m in situation.matches if m.runbook.id == case.runbook.id)
         signals, symptoms = situation.signals, sorted(match.symptoms, key=lambda one: one.symptom.signal)

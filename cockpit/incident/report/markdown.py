@@ -102,7 +102,7 @@ def _matched(seen: Sequence[RecordedChange], end: float, runbooks: Runbooks) -> 
     for change, until in zip(seen, [*(following.at for following in seen[1:]), end], strict=False):
         if change.now and change.at < end:
             held[change.now] = held.get(change.now, 0.0) + min(until, end) - change.at
-    known = {book.id: f"{book.number} {md(book.title)}" for book in runbooks.runbooks}
+    known = {one.id: f"{one.number} {md(one.title)}" for one in runbooks.runbooks}
     named = [known.get(name, md(name)) for name in sorted(held, key=lambda name: -held[name])]
     if not named:
         return "none matched"

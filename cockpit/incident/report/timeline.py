@@ -149,8 +149,8 @@ def _flapping(changes: Sequence[RecordedChange]) -> tuple[list[TimelineEntry], l
             else:
                 own.append([change])
     flaps = [run for own in runs.values() for run in own if len(run) >= _FLAP and _returns(run)]
-    told = {id(change) for run in flaps for change in run}
-    return [_flap(run) for run in flaps], [change for change in changes if id(change) not in told]
+    gathered = {id(change) for run in flaps for change in run}
+    return [_flap(run) for run in flaps], [change for change in changes if id(change) not in gathered]
 
 
 def _returns(run: Sequence[RecordedChange]) -> bool:

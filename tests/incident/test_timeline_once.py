@@ -24,7 +24,7 @@ def change(after_s: float, kind: str, name: str, was: str, now: str, words: str 
     return RecordedChange(START + after_s, kind, name=name, was=was, now=now, words=words)
 
 
-def told(tmp_path: Path, changes: list[RecordedChange]) -> list[str]:
+def lines_of(tmp_path: Path, changes: list[RecordedChange]) -> list[str]:
     record = journal(tmp_path, ManualClock(START, 1000.0))
     actions.open_(record, OPS1, title="x", severity="SEV2")
     incident = incidents_of(record.records())[1]
@@ -37,7 +37,7 @@ def test_what_flaps_is_one_entry_with_a_count(tmp_path: Path, kind: str) -> None
     states = ("ok", "warn") if kind != "source" else ("live", "stale")
     flaps = [change(2.6 * i, kind, "rpc-p95", states[i % 2], states[(i + 1) % 2]) for i in range(46)]
     other = [change(5, "signal", "reveal-rate", "ok", "crit"), change(300, "signal", "reveal-rate", "crit", "ok")]
-    lines = told(tmp_path, sorted([*flaps, *other], key=lambda each: each.at))
+    lines = lines_of(tmp_path, sorted([*flaps, *other], key=lambda each: each.at))
     of_it = [line for line in lines if "rpc-p95" in line]
     assert len(of_it) == 1 and "flaps: 46 changes in 1:57" in of_it[0], lines
     assert len([line for line in lines if "reveal-rate" in line]) == 2
@@ -46,7 +46,7 @@ def test_what_flaps_is_one_entry_with_a_count(tmp_path: Path, kind: str) -> None
 def test_a_match_that_comes_and_goes_is_one_entry(tmp_path: Path) -> None:
     """U16: the match is a line of the timeline too."""
     names = ("reveal-fails", "")
-    lines = told(
+    lines = lines_of(
         tmp_path, [change(3.0 * i, "runbook", names[i % 2], names[i % 2 - 1], names[i % 2]) for i in range(20)]
     )
     assert [line for line in lines if "matches" in line or "best match" in line] == [
@@ -54,9 +54,9 @@ def test_a_match_that_comes_and_goes_is_one_entry(tmp_path: Path) -> None:
     ]
 
 
-def test_what_gets_worse_step_by_step_and_what_comes_back_once_is_told_whole(tmp_path: Path) -> None:
+def test_what_gets_worse_step_by_step_and_what_comes_back_once_is_shown_whole(tmp_path: Path) -> None:
     steps = [("ok", "warn"), ("warn", "crit"), ("crit", "ok")]
-    lines = told(tmp_path, [change(10.0 * i, "signal", "lag", was, now) for i, (was, now) in enumerate(steps)])
+    lines = lines_of(tmp_path, [change(10.0 * i, "signal", "lag", was, now) for i, (was, now) in enumerate(steps)])
     assert len([line for line in lines if "lag" in line]) == 3
 
 
