@@ -211,7 +211,8 @@ class IncidentForm(ParametersDialog):
     def _send(self, values: dict[str, str]) -> None:
         if not self._sent:
             self._sent = True
-            self.post_message(IncidentAct(self.form.action, {**self.fixed, **values}))
+            given = {name: value for name, value in values.items() if value or name != "since"}
+            self.post_message(IncidentAct(self.form.action, {**self.fixed, **given}))
 
     def refused(self, reason: str) -> None:
         """Say that nothing was written; the words stay, to be sent again."""
