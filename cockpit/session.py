@@ -48,21 +48,12 @@ class Session:
     """
 
     engine: Engine
+    record = True  # what it sees belongs into the timeline; not of a command that looks once
 
     def __init__(
-        self,
-        settings: Settings,
-        runbooks: Runbooks | None = None,
-        clock: Clock | None = None,
-        *,
-        act: bool = True,
-        record: bool = True,
+        self, settings: Settings, runbooks: Runbooks | None = None, clock: Clock | None = None, *, act: bool = True
     ) -> None:
-        """Load the runbooks, where none are given, at `start`, after the screen's first paint.
-
-        `record`: what it sees belongs into the timeline; not of a command that looks once.
-        """
-        self._record = record
+        """Load the runbooks, where none are given, at `start`, after the screen's first paint."""
         self.settings = settings
         self._given = runbooks
         self._plain: Runbooks | None = None  # those that the configuration has been put into
@@ -212,7 +203,7 @@ class Session:
             access=self.engine.access,
             webhook=self.settings.webhook,
             read_only=self.settings.read_only,
-            record=self._record,
+            record=self.record,
             find_last=find_last(self.settings.of(RPC_ENDPOINTS), self.settings.of(SOLANA).program_id, self.clock),
         )
 

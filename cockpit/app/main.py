@@ -300,16 +300,6 @@ class CockpitApp(TerminalApp):
         if not self.layers():
             self.dashboard.enlarge()
 
-    def action_mouse(self) -> None:
-        """Leave the mouse to the terminal, or take it back."""
-        self.notify_line(MOUSE_BACK if self.take_mouse(not self.has_mouse) else MOUSE_LEFT)
-
-    async def action_copy_or_help(self) -> None:
-        if self.marked:
-            self.copy_line(self.marked, "what is marked")
-        else:
-            await self.action_help()
-
     async def action_undo(self) -> None:
         await self.mitigations.undo(messages.Undo())
 

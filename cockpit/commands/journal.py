@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
         known = read_journal(settings)
         if args.number not in entries_of(known.records()) and not known.unreadable:
             raise UnknownName("step", f"#{args.number}", (), "see `m0-cockpit journal show`", within="the journal")
-        session = Session(settings, runbooks_of(settings), record=False)
+        session = Session(settings, runbooks_of(settings))
+        session.record = False
         session.start()
         try:
             first_situation(session)

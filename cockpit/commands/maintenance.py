@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
 
     settings = settings_of(args)
     answers = _answers(args.answer)
-    session = Session(settings, runbooks_of(settings), record=False)
+    session = Session(settings, runbooks_of(settings))
+    session.record = False
     session.start()
     try:
         for notice in first_situation(session).notices:

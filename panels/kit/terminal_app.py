@@ -43,6 +43,8 @@ SETTLE_AT_MOST_S = 0.3
 LAID_OUT_AT_MOST_S = 2.0  # a slow machine takes its time for the first layer; keys typed ahead wait for it
 ROUNDS = 4
 CHECK_TERMINAL_S = 1.0
+MOUSE_LEFT = "the mouse is the terminal's: mark text its own way; the same key takes it back"
+MOUSE_BACK = "the mouse is the cockpit's again"
 ENDS_WITHIN_S = 5.0  # after a bug; longer than closing what is open takes
 
 
@@ -357,6 +359,17 @@ class TerminalApp(App[int]):
         Never markup: the words may come from outside.
         """
         self.notify(safe(words), markup=False, severity="error" if severity == "error" else "warning", timeout=6)
+
+    def action_mouse(self) -> None:
+        """Leave the mouse to the terminal, or take it back."""
+        self.notify_line(MOUSE_BACK if self.take_mouse(not self.has_mouse) else MOUSE_LEFT)
+
+    async def action_copy_or_help(self) -> None:
+        """Copy again what the mouse has marked; without that, show the help."""
+        if self.marked:
+            self.copy_line(self.marked, "what is marked")
+        else:
+            await self.run_action("help")
 
     def take_mouse(self, wanted: bool) -> bool:
         """Ask the terminal to report the mouse, or to keep it for its own marking of text."""
