@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -104,9 +105,7 @@ class CockpitApp(TerminalApp):
         self._said_unfinished = False
         self._said_trouble = False
         if session.settings.keys:
-            from panels.app import keymap
-
-            keymap.check(session.settings.keys)
+            import_module("panels.app.keymap").check(session.settings.keys)
         self.set_keymap(dict(session.settings.keys))
 
     # --- life -------------------------------------------------------------------------------------
@@ -127,7 +126,6 @@ class CockpitApp(TerminalApp):
         from panels.dashboard.dashboard import Dashboard
 
         self._dashboard = Dashboard(self.appearance)
-        self._dashboard.untouched = lambda: not self.touched
         await self.mount(self._dashboard, KeyBar(self.appearance, keys.footer(self.session.settings.keys)))
         await self.query_one(SplashScreen).remove()
         self._polling = self.set_interval(FIRST_POLL_S, self.in_turn(self._poll))
@@ -337,8 +335,7 @@ class CockpitApp(TerminalApp):
 
     async def action_leave(self) -> None:
         running = [p for p in self.session.progress if p.running]
-        situation = self.session.situation
-        now = situation.incident if situation is not None else None
+        now = getattr(self.session.situation, "incident", None)
         incident = now.incident if now is not None else None
         if not (running or incident) or self.base.query(overlays.QuitDialog):
             self.end(0)

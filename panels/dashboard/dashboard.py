@@ -6,7 +6,7 @@ All at once where they fit, else one at a time under a line of tabs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 
 from textual import events
@@ -94,7 +94,6 @@ class Dashboard(Widget):
         self.situation: Situation | None = None
         self.current = PANELS[0].name  # the panel that has, or had last, the focus
         self.whole = False  # it is enlarged over the others
-        self.untouched: Callable[[], bool] = lambda: False  # whether the operator has struck no key yet: it may lead
         self._led_to = (0, 0)  # how bad, and how early, the stage was to which the dashboard went by itself
         self._notices = 0
         self._was_small = False
@@ -217,7 +216,7 @@ class Dashboard(Widget):
         stops = [
             (bad[s.level], -at, s.name) for at, s in enumerate(situation.stages) if s.stops_here and s.level in bad
         ]
-        if not stops or not self.size or not self.untouched() or shows_all(self.size):
+        if not stops or not self.size or getattr(self.app, "touched", True) or shows_all(self.size):
             return
         level, early, name = stops[0]
         if (level, early) > self._led_to and name in STAGES:
