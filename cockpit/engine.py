@@ -111,7 +111,7 @@ class Engine:
         self._read = asyncio.Event()  # `access` has succeeded
         self._clock = clock
         self._mitigations = mitigations
-        self._assess_every_s = assess_every_s
+        self.assess_every_s = assess_every_s
         self._polls = PollSchedule(None if rng is None else rng.random())
         self._context = SourceContext(
             settings=settings,
@@ -374,7 +374,7 @@ class Engine:
                 self._looked.set()
                 asyncio.get_running_loop().call_later(FIRST_PAINT_S, self.first_situation.set)
             # never more often than the screen can show; the first pods go through at once
-            apart = ASSESS_MANY_EVERY_S if len(self.situation.cluster.pods) > MANY else self._assess_every_s
+            apart = ASSESS_MANY_EVERY_S if len(self.situation.cluster.pods) > MANY else self.assess_every_s
             await _until(self._urgent, apart if looked or self._arriving else FIRST_ASSESS_EVERY_S)
             if not any(p.running for p in self.situation.progress):
                 await _until(self._changed, ASSESS_AT_LEAST_S - apart)

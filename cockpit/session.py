@@ -20,6 +20,8 @@ from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
 from cockpit.sources.transport import exposed, exposed_by
 
 if TYPE_CHECKING:
+    import asyncio
+
     from cockpit.engine import Engine, Place
     from cockpit.incident.service import IncidentService
     from cockpit.journal.journal import Journal
@@ -55,6 +57,7 @@ class Session:
     ) -> None:
         """Load the runbooks, where none are given, at `start`, after the screen's first paint."""
         self.settings = settings
+        self.loop: asyncio.AbstractEventLoop | None = None  # for sources and executor, where somebody else runs one
         self._given = runbooks
         self._plain: Runbooks | None = None  # those that the configuration has been put into
         self.clock = clock or SystemClock()
@@ -84,7 +87,10 @@ class Session:
         if on_situation is not None:
             self.engine.on_situation = on_situation
         self._started = True
-        self.engine.start()
+        if self.loop is None:
+            self.engine.start()
+        else:
+            self.loop.call_soon_threadsafe(self.loop.create_task, self.engine.run())
         threading.Thread(target=self._open, name="opening", daemon=True).start()
 
     def close(self, timeout_s: float = 1.5, *, cut_off: bool = False) -> bool:
@@ -167,8 +173,6 @@ class Session:
         """Run each opener.
 
         On failure monitoring goes on, and `trouble` says why nothing can be changed.
-
-        `trouble` says why nothing can be changed.
         """
         try:
             for open_one in opening:
@@ -187,7 +191,7 @@ class Session:
         from cockpit.incident.service import IncidentService
         from cockpit.journal.operator import Operator
 
-        self.journal = open_journal(self.settings)
+        self.journal = open_journal(self.settings, self.clock)
 
         def operator() -> Operator:
             executor = self.executor
@@ -242,6 +246,7 @@ class Session:
             backends=self._backends(),
             # begins only: evidence runs beside the sending, which waits for nothing
             before_change=self._incident.before_change if self._incident is not None else lambda plan: None,
+            loop=self.loop,
         )
         executor.start()
         self.executor = executor
@@ -253,12 +258,13 @@ class Session:
         executor, service, journal = self.executor, self._incident, self.journal
         problems = self._given.problems if self._given is not None else ()
         unread = journal.unreadable if journal is not None else ()
+        said = journal.read_only_reason if journal is not None else ""
         notices = (
             *problems,
             *self._unprotected(),
             *((self.engine.kept.trouble,) if self.engine.kept is not None and self.engine.kept.trouble else ()),
             *self.compared,
-            *(f"{line}: what it holds is not known" for line in unread),
+            *(f"{line}: what it holds is not known" for line in unread if line not in said),
             *(journal.notices if journal is not None else ()),
             *(service.notices if service is not None else ()),
         )
@@ -362,11 +368,12 @@ def journal_path(settings: Settings) -> Path:
     return Journal.path_in(settings.state_dir, listed=settings.state_dir_shared)
 
 
-def open_journal(settings: Settings) -> Journal:
+def open_journal(settings: Settings, clock: Clock | None = None) -> Journal:
     """Open this user's journal to write, with those of others who share the directory."""
     from cockpit.journal.journal import Journal
 
-    return Journal.open(journal_path(settings), listed=settings.state_dir_shared)
+    wall = (clock or SystemClock()).wall
+    return Journal.open(journal_path(settings), listed=settings.state_dir_shared, wall=wall)
 
 
 def read_journal(settings: Settings) -> Journal:

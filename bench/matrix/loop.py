@@ -25,14 +25,16 @@ GRAIN_S = 1e-6  # a timer is never early: who compares times must find that his 
 PATIENCE_S = 30.0  # real seconds for a child process or a database; then time goes on without it
 
 
-def simulate(work: Coroutine[Any, Any, T]) -> T:
+def simulate(work: Coroutine[Any, Any, T], loop: SimulatedLoop | None = None) -> T:
     """Run it to its end on a simulated loop."""
-    loop = SimulatedLoop()
+    loop = loop or SimulatedLoop()
     before = None
     if sys.version_info < (3, 12):  # later ones do by themselves: a thread would wait in a time of its own
         before = asyncio.get_child_watcher()
         asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
     asyncio.set_event_loop(loop)
+    if sys.version_info < (3, 12):
+        asyncio.get_child_watcher().attach_loop(loop)  # outside the main thread nobody else does
     try:
         return loop.run_until_complete(work)
     finally:
@@ -94,11 +96,11 @@ class Selector(selectors.PollSelector):
 class SimulatedLoop(asyncio.SelectorEventLoop):
     """Keeps its own time, from 0 on."""
 
-    def __init__(self) -> None:
+    def __init__(self, selector: Selector | None = None) -> None:
         self._now = 0.0
         self._served: dict[int, Callable[[], Any]] = {}  # port → what makes a protocol
         self._dialled: dict[socket.socket, int] = {}  # sockets that wait for their protocol → port
-        selector = Selector()
+        selector = selector or Selector()
         super().__init__(selector)
         self._waits = selector
         selector.pass_time = self._pass_time

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiohttp import web
 
@@ -291,7 +291,7 @@ class DrillThread:
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="drill", daemon=True)
 
-    def __enter__(self) -> DrillThread:
+    def __enter__(self) -> Self:
         self._thread.start()
         self._ready.result(timeout=30)
         return self

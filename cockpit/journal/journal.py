@@ -94,7 +94,7 @@ class Journal:
             journal._open_files()
         except OSError as error:
             journal._cannot_write(error)
-            journal.notices.append(journal.read_only_reason + "; nothing can be changed until it can")
+            journal.notices.append(_unsendable(journal.read_only_reason))
         journal.records()
         reading = journal._own.reading
         wrong = bool(reading.problems) or bool(journal._own.lost())
@@ -298,7 +298,7 @@ class Journal:
         self._close_files()
         directory = self._directory()
         self.read_only_reason = directory.trouble or (
-            f"the journal {self.path} cannot be written: {error.strerror or error}"
+            f"the journal cannot be written: {error.strerror or error}: {self.path}"
         )
         self._remedy = directory.remedy or "make room or mend its owner and permissions, then try again"
 
@@ -307,7 +307,7 @@ class Journal:
 
         Raises JournalProblem.
         """
-        said = self.read_only_reason + "; nothing can be changed until it can"
+        said = _unsendable(self.read_only_reason)
         try:
             self._open_files()
         except OSError as error:
@@ -388,3 +388,7 @@ class Journal:
         text = f"{seq} {digest}".ljust(_HEAD_WIDTH - 1) + "\n"
         os.pwrite(self._head, text.encode(), 0)
         self._sync(self._head)
+
+
+def _unsendable(reason: str) -> str:
+    return f"nothing can be sent: {reason}"

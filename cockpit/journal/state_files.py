@@ -52,7 +52,10 @@ def me() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Tells whose the state directory is; `trouble` says why nothing in it may be used."""
+    """Tells whose the state directory is; `trouble` says why nothing in it may be used.
+
+    The reason stands before the path: a narrow screen cuts the end off.
+    """
 
     path: Path
     there: bool = False
@@ -85,20 +88,24 @@ def find_directory(path: Path, *, listed: bool = False) -> Directory:
         found = path.stat()
     except FileNotFoundError:
         if path.is_symlink():
-            return Directory(path, trouble=f"{path} is a link that leads nowhere", remedy="mend it, or set state-dir")
+            return Directory(
+                path,
+                trouble=f"the state directory is a link that leads nowhere: {path}",
+                remedy="mend it, or set state-dir",
+            )
         return Directory(path, shared=listed)
     except OSError as error:
-        words = f"the state directory {path} cannot be read: {error.strerror or error}"
+        words = f"the state directory cannot be read: {error.strerror or error}: {path}"
         return Directory(path, there=True, trouble=words, remedy="mend its owner and mode, or set state-dir")
     if not stat.S_ISDIR(found.st_mode):
-        words = f"the state directory {path} cannot be used: it is {kind_of(found.st_mode)}"
+        words = f"the state directory is {kind_of(found.st_mode)}: {path}"
         return Directory(path, there=True, trouble=words, remedy="set state-dir to a directory")
     shared = listed or bool(found.st_mode & _SHARED_BITS)
     if found.st_uid != me() and not shared:
         return Directory(
             path,
             there=True,
-            trouble=f"the state directory {path} belongs to {user_name(found.st_uid)} and is not shared",
+            trouble=f"the state directory belongs to {user_name(found.st_uid)} and is not shared: {path}",
             remedy=f"set state-dir to one of your own; or its owner shares it: chgrp GROUP {path}; chmod 2770 {path}",
         )
     return Directory(path, True, shared, bool(found.st_mode & 0o002), found.st_gid)

@@ -91,7 +91,7 @@ def site(scenario: str, directory: Path, number: int, speed: float = SPEED) -> I
     """What a minute proves, a second or two prove at this speed: runbook `number` validates so."""
     runbooks = directory / "quick.toml"
     runbooks.write_text(quick(number))
-    with DrillThread(scenario, speed=speed, history_s=1500.0) as drill:
+    with DrillThread(scenario, speed=speed) as drill:
         drill.call(lambda running: setattr(running.world, "step_s", 2.0))
         given = Path(drill.config).read_text()
         for section in ("prometheus", "solana"):

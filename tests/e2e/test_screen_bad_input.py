@@ -4,7 +4,9 @@ keeps working.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,10 +148,44 @@ async def test_who_may_only_read_gets_a_plan_that_says_so(settings: Settings) ->
 async def test_a_journal_that_cannot_be_written_is_said_and_nothing_can_be_sent(
     settings: Settings, tmp_path: Path
 ) -> None:
+    """Why is said before where, which a narrow screen cuts off."""
     (tmp_path / "state").write_text("a file where a directory should be")
-    async with screen(settings) as cockpit:
+    async with screen(settings, (80, 24)) as cockpit:
         await cockpit.wait(r"m0-submitter +1/1")
-        await cockpit.wait(r"journal .*cannot be written")
+        await cockpit.wait(r"nothing can be sent: the state directory is a plain file: /")
+        await cockpit.until(cockpit.app.session.ready.is_set)
+        cockpit.burst("K")
+        await cockpit.wait(r"type m0-submitter to go on")
+        await cockpit.settled()
+        cockpit.write("m0-submitter")
+        await cockpit.wait(r"ctrl\+y does it")
+        cockpit.burst("ctrl+y")
+        await cockpit.wait(r"the state directory is a plain file[\s\S]*Nothing was sent")
+
+
+async def test_a_full_disk_is_said_and_nothing_is_sent(
+    settings: Settings, drill: DrillThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The words of the system reach the operator."""
+    async with screen(settings, (80, 24)) as cockpit:
+        await cockpit.wait(r"m0-submitter +1/1")
+        await cockpit.until(cockpit.app.session.ready.is_set)
+        journal = cockpit.app.session.journal
+        assert journal is not None
+
+        def full(fd: int, data: bytes) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(journal, "_write", full)
+        cockpit.burst("K")
+        await cockpit.wait(r"type m0-submitter to go on")
+        await cockpit.settled()
+        cockpit.write("m0-submitter")
+        await cockpit.wait(r"ctrl\+y does it")
+        cockpit.burst("ctrl+y")
+        await cockpit.wait(r"No space left on device")
+        await cockpit.wait(r"Nothing was sent|nothing was sent")
+        assert drill.call(lambda d: d.world.kube.replicas("m0-submitter")) == 1
 
 
 async def test_too_small_says_so_and_comes_back(settings: Settings) -> None:

@@ -277,7 +277,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")
     journal = Journal.open(blocker / "journal.jsonl")
-    assert "cannot be used: it is a plain file" in journal.read_only_reason
+    assert "the state directory is a plain file" in journal.read_only_reason
     with pytest.raises(JournalProblem):
         journal.append(note("x"))
 

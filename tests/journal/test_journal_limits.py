@@ -138,7 +138,7 @@ def test_what_was_mended_needs_no_new_start(tmp_path: Path) -> None:
     path = tmp_path / "state" / "journal.jsonl"
     path.parent.write_text("in the way")
     journal = Journal.open(path)
-    with pytest.raises(JournalProblem, match="cannot be used: it is a plain file"):
+    with pytest.raises(JournalProblem, match="the state directory is a plain file"):
         journal.append(note("x"))
     path.parent.unlink()
     assert journal.append(note("x")) == 0 and journal.read_only_reason == "" and journal.notices == []

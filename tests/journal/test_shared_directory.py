@@ -125,7 +125,7 @@ def test_a_directory_of_another_that_is_not_shared_is_refused_in_one_line(tmp_pa
     os.chown(directory, ANNA, ANNA)
     directory.chmod(mode)
     journal = Journal.open(Journal.path_in(directory))
-    assert journal.read_only_reason == f"the state directory {directory} belongs to uid {ANNA} and is not shared"
+    assert journal.read_only_reason == f"the state directory belongs to uid {ANNA} and is not shared: {directory}"
     assert list(directory.iterdir()) == [] and journal.unreadable
     os.chown(directory, 0, 0)
     assert Journal.open(Journal.path_in(directory)).append({"kind": "note", "words": "w"}) == 0

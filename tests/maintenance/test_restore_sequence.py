@@ -5,7 +5,6 @@ It is refused while writers run; at the end chain and database are aligned.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,31 +14,25 @@ import pytest
 
 from cockpit.config import load_settings
 from cockpit.drill.names import MARKETS
-from cockpit.drill.server import DrillThread
 from cockpit.mitigation.planning.sequence import parts_of
 from cockpit.model.plan import Phase, Progress
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
+from tests.support.terminals.paced import PacedDrill, PacedSession
 
-QUICK = """
-[[runbook]]
-id = "backup-restore"
-validation = [{ text = "nothing is left half-way", signal = "pods-unready", expect = "ok", hold = 0.2, within = 30.0 }]
-"""
 AGO_S = 600.0
+PIECE_S, LONGEST_S = 10.0, 1200.0  # simulated
 
 
 @pytest.fixture
-def drill() -> Iterator[DrillThread]:
-    with DrillThread("calm", speed=20.0, history_s=300.0) as running:
+def drill() -> Iterator[PacedDrill]:
+    with PacedDrill("calm", history_s=300.0) as running:
         yield running
 
 
-def test_the_restore_goes_through_its_parts_and_stops_what_writes_first(drill: DrillThread, tmp_path: Path) -> None:
-    quick = tmp_path / "quick.toml"
-    quick.write_text(QUICK)
-    settings = replace(load_settings(config=drill.config, env={}), runbooks=quick, state_dir=tmp_path / "state")
-    session = Session(settings, load(quick))
+def test_the_restore_goes_through_its_parts_and_stops_what_writes_first(drill: PacedDrill, tmp_path: Path) -> None:
+    settings = replace(load_settings(config=drill.config, env={}), state_dir=tmp_path / "state")
+    session = PacedSession(settings, load(None), drill)
     session.start()
     try:
         assert session.ready.wait(30) and session.executor is not None, session.trouble
@@ -50,7 +43,7 @@ def test_the_restore_goes_through_its_parts_and_stops_what_writes_first(drill: D
         )
         early = session.mitigations.plan(runbook, single, {"time": to}).result(30)
         assert early.typed == "database"
-        refused = ended(session, session.mitigations.confirm(early, "database").result(30))
+        refused = ended(drill, session, session.mitigations.confirm(early, "database").result(30))
         assert refused.phase is Phase.FAILED and "stop them first" in refused.words
 
         whole = session.runbooks.step("14", "restore")[1]
@@ -69,7 +62,7 @@ def test_the_restore_goes_through_its_parts_and_stops_what_writes_first(drill: D
             step = parts_of(runbook, whole)[index]
             plan = session.mitigations.plan_part(runbook, whole, index, given.get(step.id, {}), state.run).result(30)
             assert not plan.blocked, plan.blocked
-            done = ended(session, session.mitigations.confirm(plan, plan.typed).result(60))
+            done = ended(drill, session, session.mitigations.confirm(plan, plan.typed).result(60))
             assert plan.part is not None
             state = session.mitigations.sequence(runbook, whole, plan.part.run)
             assert state.items[index].state == "done", (step.id, done.words)
@@ -84,10 +77,12 @@ def test_the_restore_goes_through_its_parts_and_stops_what_writes_first(drill: D
         session.close(5)
 
 
-def ended(session: Session, progress: Progress) -> Progress:
-    deadline = time.monotonic() + 60
+def ended(drill: PacedDrill, session: Session, progress: Progress) -> Progress:
+    """Let simulated time pass until it has ended."""
+    passed = 0.0
     while progress.running:
-        assert time.monotonic() < deadline, progress.words
-        time.sleep(0.05)
+        assert passed < LONGEST_S, progress.words
+        drill.pass_time(PIECE_S)
+        passed += PIECE_S
         progress = next(p for p in session.progress if p.plan.id == progress.plan.id)
     return progress

@@ -5,7 +5,9 @@ that never delays the kill switch.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import tarfile
 import threading
 from dataclasses import replace
@@ -71,13 +73,17 @@ async def test_a_refused_record_keeps_the_words(settings: Settings, monkeypatch:
         await ready(cockpit)
         journal = cockpit.app.session.journal
         assert journal is not None
-        monkeypatch.setattr(journal, "read_only_reason", "the journal cannot be written: No space left")
+
+        def full(fd: int, data: bytes) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(journal, "_write", full)
         cockpit.burst("i")
         await cockpit.wait(r"Open an incident")
         await cockpit.settled()
         cockpit.burst("y")
         await cockpit.wait(r"No space left")
-        monkeypatch.setattr(journal, "read_only_reason", "")
+        monkeypatch.undo()
         cockpit.burst("y")
         await cockpit.wait(r"#1 SEV1")
 

@@ -1,6 +1,6 @@
 """Incidents of ingestion, models, serving and backups by keys alone, on the running cockpit over a
-drill: symptoms, the views that answer the runbook's questions, a wrong step that does not help and
-is taken back, the right one, its proof, and the way back.
+drill: symptoms, the views that answer the runbook's questions, the right step, its proof, and the
+way back.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cockpit.drill.names import API, CONFIG, INGESTOR, MARKETS, MODEL_VERSION, QUANT, SUBMITTER
+from cockpit.drill.names import API, INGESTOR, MARKETS, MODEL_VERSION, QUANT, SUBMITTER
+from cockpit.model.plan import Proof
 from tests.e2e.incidents.test_publish import proven
 from tests.support.terminals.by_keys import Hands, at_work, incident, intents
 
@@ -18,63 +19,31 @@ AGO_S = 600.0
 
 async def triage(hands: Hands, question: int, answer: str) -> str:
     """Open the view of the best runbook's n-th question; the answer is on it."""
-    await back(hands)
+    await hands.back()
     hands.cockpit.burst("r")
     await hands.wait(r"TRIAGE")
     hands.cockpit.burst("home", *["down"] * (question - 1), "enter")
     return await hands.wait(answer)
 
 
-async def back(hands: Hands) -> None:
-    hands.cockpit.burst("escape", "escape", "escape")
-    await hands.cockpit.settled()
-
-
-async def stays(hands: Hands, match: str, seconds: float = 120.0) -> None:
-    """The symptoms hold after all that time."""
-    await back(hands)
-    await hands.pass_time(seconds)
-    await hands.wait(rf"MATCH +{match}")
-
-
-async def no_help(hands: Hands, match: str, seconds: float = 120.0) -> None:
-    """The step that was just confirmed rolls out, and the symptoms hold."""
-    await hands.wait(r"ROLLING OUT|VERIFYING|DONE")
-    await stays(hands, match, seconds)
-
-
-async def undo(hands: Hands, typed: str = "") -> None:
-    await back(hands)
-    hands.cockpit.burst("u")
-    await hands.confirm(typed)
-    await hands.carried_out(every_s=150.0)
-
-
 async def test_runbook_6_the_provider_that_limits_our_rate(tmp_path: Path) -> None:
-    """More workers are refused more often; fewer polls are answered."""
-    with incident("connector-rate-limited", tmp_path, 6) as (drill, settings):
+    """Fewer polls are answered."""
+    with incident("connector-rate-limited", tmp_path) as (drill, settings):
         async with at_work(drill, settings) as hands:
             await hands.begin(r"6 Data ingestion lag.* 3 of 3")
             await triage(hands, 1, r"▲ +sports +[\d.]+(s|m)")
             hands.cockpit.burst("end")
             await hands.wait(r"errors +rate_limited \d+/min")
             await triage(hands, 2, r"connector=sports http 429 Too Many Requests rate limit exceeded quota=2/s")
-            await hands.choose("6 Scale ingestor", "6  Scale ingestor")
-            await hands.fill("")
-            await hands.confirm()
-            await no_help(hands, "6 Data ingestion lag.* 3 of 3", 60)
-            await undo(hands)
-            assert drill.drill.world.kube.replicas(INGESTOR) == 4
-
             await hands.choose("6 Reduce the polling", "6  Reduce the polling frequency")
             await hands.fill("")
             await hands.confirm()
-            shown = await hands.carried_out(every_s=150.0)
+            shown = await hands.carried_out()
             assert proven(shown), shown
 
 
 async def test_runbook_7_the_source_that_is_off_is_quarantined(tmp_path: Path) -> None:
-    with incident("source-diverges", tmp_path, 7) as (drill, settings):
+    with incident("source-diverges", tmp_path) as (drill, settings):
         async with at_work(drill, settings) as hands:
             world = drill.drill.world
             await hands.begin(r"7 Divergence and outlier alerts +3 of 3")
@@ -82,37 +51,27 @@ async def test_runbook_7_the_source_that_is_off_is_quarantined(tmp_path: Path) -
             shown = await triage(hands, 2, r"market=NBA_LAL_BOS sports=0\.9\d+")
             values = re.findall(r"market=NBA_LAL_BOS sports=([\d.]+) sports-b=([\d.]+) sports-c=([\d.]+)", shown)
             assert values and all(float(own) > 1.4 * float(other) for own, *others in values for other in others)
-            await stays(hands, "7 Divergence and outlier alerts +3 of 3")
-
-            await hands.choose("7 Adjust the number", "7  Adjust the number of expected sources")
-            await hands.fill("3")
-            await hands.confirm(CONFIG)
-            await no_help(hands, "7 Divergence and outlier alerts +3 of 3")
-            await undo(hands)
-            assert world.quant.expected_sources == 4
 
             await hands.choose("7 Quarantine", "7  Quarantine the offending connector")
             await hands.fill("sports")
             await hands.confirm()
-            shown = await hands.carried_out(every_s=150.0)
+            shown = await hands.carried_out()
             assert proven(shown), shown
-            await undo(hands)
+            await hands.undo()
             assert world.kube.env(INGESTOR)["M0_CONNECTORS_DISABLED"] == ""
-            await hands.pass_time(180)
-            await hands.wait(r"MATCH +7 Divergence")
+            assert hands.verdicts == [Proof.NONE, Proof.PASS]
 
 
 async def test_runbook_7_the_schema_that_a_provider_has_changed_is_named(tmp_path: Path) -> None:
-    with incident("provider-schema-change", tmp_path, 7) as (drill, settings):
+    with incident("provider-schema-change", tmp_path) as (drill, settings):
         async with at_work(drill, settings) as hands:
             await hands.begin(r"7 Divergence and outlier alerts +3 of 3")
             await triage(hands, 3, r'connector=politics schema: unknown field "price_pct", "odds" is missing')
-            await stays(hands, "7 Divergence and outlier alerts +3 of 3")
 
 
 async def test_runbook_8_the_models_version_is_rolled_back(tmp_path: Path) -> None:
-    """The data are whole, so it is no outage; a recalibration does not mend a faulty version."""
-    with incident("bad-model-release", tmp_path, 8) as (drill, settings):
+    """The data are whole, so it is no outage."""
+    with incident("bad-model-release", tmp_path) as (drill, settings):
         async with at_work(drill, settings) as hands:
             await hands.begin(r"8 Model drift alerts +3 of 3")
             hands.cockpit.burst("r")
@@ -120,62 +79,45 @@ async def test_runbook_8_the_models_version_is_rolled_back(tmp_path: Path) -> No
             await triage(hands, 1, r"coverage +crypto 0\.9\d")
             await triage(hands, 2, r"feature distribution model=\S+ version=2026\.2 psi=0\.\d+ drift=0\.3")
             await triage(hands, 3, r"drift +ECE[\s\S]*bayes-sports-v4 +◐ 0\.3\d+ +◐ 0\.0[5-9]\d")
-            await stays(hands, "8 Model drift alerts +3 of 3")
-
-            await hands.choose("8 Trigger", "8  Trigger the recalibration job")
-            await hands.confirm()
-            await hands.wait(r"VERIFYING|DONE|RUNNING|ROLLING")
-            await stays(hands, "8 Model drift alerts +3 of 3")
 
             await hands.choose("8 Roll back the model", "8  Roll back the model version")
             await hands.fill(MODEL_VERSION)
             await hands.confirm(QUANT)
-            shown = await hands.carried_out(every_s=150.0)
+            shown = await hands.carried_out()
             assert proven(shown), shown
-            await undo(hands, QUANT)  # back to the version that was left: as dangerous
+            await hands.undo(QUANT)  # back to the version that was left: as dangerous
             assert drill.drill.world.quant.models.running == "2026.2"
-            await hands.pass_time(180)
-            await hands.wait(r"MATCH +8 Model drift")
 
 
 async def test_runbook_9_more_requests_than_the_gateways_take(tmp_path: Path) -> None:
-    with incident("gateway-overload", tmp_path, 9) as (drill, settings):
+    with incident("gateway-overload", tmp_path) as (drill, settings):
         async with at_work(drill, settings) as hands:
             await hands.begin(r"9 API errors \(5xx\) / serving outage +2 of 2")
             await hands.wait(r"by code 503 [\d,]+/m")
-            shown = await triage(hands, 1, r"WARN GET \S+ 503 too many requests in flight")
-            assert len(set(re.findall(r"\d\d (\S+) WARN GET \S+ 503 ", shown))) == 3, shown
+            await triage(hands, 1, r"WARN GET \S+ 503 too many requests in flight")
+            refusing = r"\d\d (\S+) WARN GET \S+ 503 "
+            await hands.cockpit.until(lambda: len(set(re.findall(refusing, hands.cockpit.text()))) == 3)
             await triage(hands, 3, r"cache=hit redis=ok")
-            await stays(hands, r"9 API errors \(5xx\) / serving outage +2 of 2", 60)
 
-            await hands.choose("9 Restart", "9  Restart api-gateway")
-            await hands.confirm()
-            await no_help(hands, r"9 API errors \(5xx\) / serving outage +2 of 2", 90)
             await hands.choose("9 Scale api", "9  Scale api-gateway")
             await hands.fill("")
             await hands.confirm()
-            shown = await hands.carried_out(every_s=150.0)
+            shown = await hands.carried_out()
             assert proven(shown), shown
             assert drill.drill.world.kube.replicas(API) == 6
-            await undo(hands)
+            await hands.undo()
             assert drill.drill.world.kube.replicas(API) == 3
-            await hands.pass_time(120)
-            await hands.wait(r"MATCH +9 API errors")
 
 
 async def test_runbook_9_the_database_is_down_and_is_failed_over(tmp_path: Path) -> None:
-    with incident("database-down", tmp_path, 9) as (drill, settings):
+    with incident("database-down", tmp_path) as (drill, settings):
         async with at_work(drill, settings) as hands:
             await hands.begin(r"9 API errors \(5xx\) / serving outage +2 of 2")
             await triage(hands, 2, r"503 postgres: connection refused \(primary m0-postgres-0:5432\)")
-            await hands.choose("9 Restart", "9  Restart api-gateway")
-            await hands.confirm()
-            await no_help(hands, r"9 API errors \(5xx\) / serving outage +2 of 2", 60)
-
             await hands.choose("9 Fail the database", "9  Fail the database over, if it is down")
             shown = await hands.confirm("database")
             assert "database failover" in shown
-            shown = await hands.carried_out(every_s=150.0)
+            shown = await hands.carried_out()
             assert proven(shown), shown
             assert not drill.drill.world.serve.database_down
             assert intents(hands)[-1]["inverse"] is None  # and so it was asked for by name
@@ -183,36 +125,34 @@ async def test_runbook_9_the_database_is_down_and_is_failed_over(tmp_path: Path)
 
 async def test_runbook_14_the_archive_is_full_and_backups_fail(tmp_path: Path) -> None:
     """The checks fail; a backup alone finds no room; room, then a backup, and the checks pass."""
-    with incident("archiver-failing", tmp_path, 14) as (drill, settings):
+    with incident("archiver-failing", tmp_path) as (drill, settings):
         async with at_work(drill, settings) as hands:
             await hands.begin(r"14 Backup and restore +(\d) of \1")
             await hands.choose("14 Verify the last", "14  Verify the last backup's time")
             await hands.wait(r"DONE +backup-age crit \(55\.\d h: crit from 50 h\)")
-            await stays(hands, "14 Backup and restore")
-
             await hands.choose("Take a backup now", "14  Take a backup now")
             await hands.confirm()
             await hands.carried_out(until=r"FAILED +")
-            await stays(hands, "14 Backup and restore", 60)
+            await hands.wait(r"MATCH +14 Backup and restore")
 
             await hands.choose("14 Make room in the archive, then", "14  Make room in the archive, then take a backup")
             await hands.wait(r"n begins with part 1 of 2")
             hands.cockpit.burst("n")
             shown = await hands.wait(r"type m0-backup-expire-manual-\w+ to go on")
             await hands.confirm(re.findall(r"type (\S+) to go on", shown)[0])
-            await hands.carried_out(every_s=150.0)
+            await hands.carried_out()
             hands.cockpit.burst("n")
             await hands.wait(r"goes on with part 2 of 2")
             hands.cockpit.burst("n")
             await hands.confirm()
-            await hands.carried_out(every_s=150.0)
+            await hands.carried_out()
             await hands.wait(r"MATCH +14", absent=True)
             await hands.choose("14 Verify the last", "14  Verify the last backup's time")
             await hands.wait(r"DONE +backup-age ok")
 
 
 async def test_runbook_14_the_restore_stops_what_writes_and_brings_it_back_one_by_one(tmp_path: Path) -> None:
-    with incident("calm", tmp_path, 14) as (drill, settings):
+    with incident("calm", tmp_path) as (drill, settings):
         async with at_work(drill, settings) as hands:
             world = drill.drill.world
             await hands.wait(r"no runbook matches")
@@ -233,10 +173,11 @@ async def test_runbook_14_the_restore_stops_what_writes_and_brings_it_back_one_b
                 if field:
                     await hands.fill(field.strip())
                 await hands.confirm(typed)
-                shown = await hands.carried_out(every_s=20.0)
+                shown = await hands.carried_out()
                 assert number > 2 or "no pod is left" in shown, shown
                 off = [service for service in (SUBMITTER, QUANT) if not world.kube.pods(service)]
                 assert off == [[SUBMITTER], [SUBMITTER, QUANT], [SUBMITTER, QUANT], [SUBMITTER], [], []][number - 1]
                 age_s = max(world.serve.age_s(market) for market in MARKETS)
                 assert (age_s >= AGO_S) is (3 <= number < 6), number
-                hands.cockpit.burst("n")
+                if number < len(parts):
+                    hands.cockpit.burst("n")

@@ -5,7 +5,6 @@ Simulated time passes when the test says so.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -18,38 +17,33 @@ import msgspec
 from textual.widgets import Input
 
 from cockpit.config import load_settings
-from cockpit.drill.server import DrillThread
 from cockpit.drill.world import World
+from cockpit.model.plan import Progress, Proof
 from cockpit.runbooks.schema import load
 from cockpit.settings import Settings
 from cockpit.sources.probes.settings import PROBES
 from cockpit.sources.prometheus.settings import PROMETHEUS
 from cockpit.sources.solana.settings import SOLANA
-from tests.support.terminals.screen import Screen, screen
+from tests.support.terminals.paced import PacedDrill, PacedSession
+from tests.support.terminals.screen import Screen, screen_of
 from tests.support.waiting import HANG_S
 
-#: Real seconds that a validation line must hold here: what it looks at moves on by the drill's own
-#: clock.
+#: Seconds that a validation line must hold where time is real.
 HOLD_S, WITHIN_S = 1.0, 2 * HANG_S
-SPEED = 2.0
+#: Seconds between two questions to a source, as an operator might configure them.
+ASK_EVERY_S = 10.0
+#: Simulated seconds that pass between two looks at whether something has ended.
+PIECE_S = 10.0
 
 
 @contextmanager
-def incident(name: str, path: Path, number: int) -> Iterator[tuple[DrillThread, Settings]]:
-    """A drill, and settings for a cockpit that looks often and whose runbook `number` validates
-    quickly.
-    """
-    with DrillThread(name, speed=SPEED, history_s=1500.0) as drill:
+def incident(name: str, path: Path) -> Iterator[tuple[PacedDrill, Settings]]:
+    """Run a drill, with the settings of a cockpit that asks as often as something is new."""
+    with PacedDrill(name) as drill:
         drill.call(lambda running: setattr(running.world, "step_s", 2.0))
-        found = load_settings(config=drill.config, env={})
-        own = path / "runbooks.toml"
-        own.write_text(quick(number))
-        settings = (
-            replace(found, state_dir=path / "state", runbooks=own)
-            .having(PROMETHEUS, msgspec.structs.replace(found.of(PROMETHEUS), interval=1.0))
-            .having(SOLANA, msgspec.structs.replace(found.of(SOLANA), interval=1.0))
-            .having(PROBES, msgspec.structs.replace(found.of(PROBES), interval=1.0))
-        )
+        settings = replace(load_settings(config=drill.config, env={}), state_dir=path / "state")
+        for key in (PROMETHEUS, SOLANA, PROBES):
+            settings = settings.having(key, msgspec.structs.replace(settings.of(key), interval=ASK_EVERY_S))
         yield drill, settings
 
 
@@ -66,33 +60,31 @@ def quick(number: int) -> str:
 
 
 class Hands:
-    def __init__(self, cockpit: Screen, drill: DrillThread) -> None:
+    def __init__(self, cockpit: Screen, drill: PacedDrill) -> None:
         self.cockpit = cockpit
         self.drill = drill
+        self._before: set[str] = set()  # plans that were confirmed before the one that goes on
 
     @property
     def world(self) -> World:
         return self.drill.drill.world
 
-    async def pass_time(self, seconds: float, step: float = 60.0) -> None:
-        """Simulated seconds, in pieces between which everything that watches can follow."""
-        while seconds > 0:
-            await asyncio.to_thread(self.drill.advance, min(step, seconds))
-            seconds -= step
-            await asyncio.sleep(0.05)
+    async def pass_time(self, seconds: float) -> None:
+        """Let simulated seconds pass: all that is read, done and proven in them has been, then."""
+        then = self.drill.loop.grant(seconds)
+        await self.cockpit.until(lambda: self.drill.loop.time() >= then)
 
     async def wait(self, pattern: str, timeout_s: float = HANG_S, *, absent: bool = False) -> str:
         return await self.cockpit.wait(pattern, timeout_s, absent=absent)
 
     async def begin(self, match: str) -> None:
         """The dashboard names the runbook, the keys open it, the executor is there."""
-        await self.wait(rf"MATCH +{match}")
+        await self.wait(rf"(?:MATCH|PUBLISHING UNSAFE) +{match}")
         await self.cockpit.until(self.cockpit.app.session.ready.is_set)
 
     async def choose(self, name: str, title: str) -> None:
         """A step by the palette: number and title as it lists them."""
-        self.cockpit.burst("escape", "escape", "escape")
-        await self.cockpit.settled()
+        await self.back()
         self.cockpit.write(f":{name}")
         await self.cockpit.until(lambda: self.cockpit.app.in_palette)
         await self.wait(re.escape(title))
@@ -116,6 +108,7 @@ class Hands:
 
     async def confirm(self, typed: str = "") -> str:
         """The plan as it was shown; it is sent."""
+        self._before = {progress.plan.id for progress in self._progress}
         shown = await self.wait(rf"type {re.escape(typed)} to go on" if typed else r"y do it")
         await self.cockpit.settled()
         if typed:
@@ -126,21 +119,45 @@ class Hands:
             self.cockpit.burst("y")
         return shown
 
-    async def carried_out(self, steps: int = 30, every_s: float = 30.0, until: str = r"DONE +") -> str:
-        """Let simulated time pass until the mitigation has ended."""
-        pattern = re.compile(until, re.M)
-        for _ in range(steps):
-            await self.pass_time(every_s)
-            for _ in range(3):
-                if pattern.search(shown := self.cockpit.text()):
-                    return shown
-                await asyncio.sleep(0.13)
-        return await self.wait(until)  # enough has passed in the world: what is left is the machine's own pace
+    @property
+    def _progress(self) -> tuple[Progress, ...]:
+        return self.cockpit.app.session.progress
+
+    @property
+    def _newest(self) -> Progress | None:
+        return next((p for p in self._progress if p.plan.id not in self._before), None)
+
+    @property
+    def verdicts(self) -> list[Proof]:
+        """What is known of each step that was carried out, newest first."""
+        return [p.proof for p in sorted(self._progress, key=lambda p: -p.started_mono)]
+
+    async def back(self) -> None:
+        """Close what is open over the dashboard."""
+        self.cockpit.burst("escape", "escape", "escape")
+        await self.cockpit.settled()
+
+    async def undo(self, typed: str = "") -> str:
+        """Take the newest step back."""
+        await self.back()
+        self.cockpit.burst("u")
+        await self.confirm(typed)
+        return await self.carried_out()
+
+    async def carried_out(self, until: str = r"DONE +", within_s: float = 1800.0) -> str:
+        """Let simulated time pass until the mitigation has ended, and the screen says so."""
+        await self.cockpit.until(lambda: self._newest is not None)
+        passed = 0.0
+        while self._newest is not None and self._newest.running and passed < within_s:
+            await self.pass_time(PIECE_S)
+            passed += PIECE_S
+        return await self.wait(until)
 
 
 @asynccontextmanager
-async def at_work(drill: DrillThread, settings: Settings, size: tuple[int, int] = (160, 48)) -> AsyncIterator[Hands]:
-    async with screen(settings, size) as cockpit:
+async def at_work(drill: PacedDrill, settings: Settings, size: tuple[int, int] = (160, 48)) -> AsyncIterator[Hands]:
+    session = PacedSession(settings, load(None), drill)
+    async with screen_of(session, size) as cockpit:
         yield Hands(cockpit, drill)
 
 

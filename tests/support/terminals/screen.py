@@ -72,6 +72,12 @@ class Screen:
 async def screen(
     settings: Settings, size: tuple[int, int] = (160, 48), colours: str = "truecolor"
 ) -> AsyncIterator[Screen]:
-    app = CockpitApp(Session(settings, load(settings.runbooks)), colours=colours)
+    async with screen_of(Session(settings, load(settings.runbooks)), size, colours) as shown:
+        yield shown
+
+
+@asynccontextmanager
+async def screen_of(session: Session, size: tuple[int, int], colours: str = "truecolor") -> AsyncIterator[Screen]:
+    app = CockpitApp(session, colours=colours)
     async with app.run_test(size=size, notifications=True) as pilot:
         yield Screen(app, pilot)
