@@ -71,19 +71,3 @@ def database() -> Iterator[DrillPostgres]:
         yield made
     finally:
         made.stop()
-
-
-#: Tests that were not run since what is usual is taken of a longer past and runbooks are ranked by
-#: what is grave: they are to be run again before they count. They are not run until then.
-_OWED = {
-    "tests/e2e/incidents/": "not run since the ranking changed",
-    "tests/e2e/test_over_ssh.py": "not run since the ranking changed",
-}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is owed, with why."""
-    for item in items:
-        for beginning, why in _OWED.items():
-            if item.nodeid.startswith(beginning):
-                item.add_marker(pytest.mark.xfail(reason=why, run=False))

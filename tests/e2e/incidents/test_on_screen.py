@@ -48,7 +48,8 @@ async def test_from_the_key_to_the_report(settings: Settings) -> None:
         await cockpit.settled()
         cockpit.write("rpc-a is out")
         cockpit.burst("enter")
-        await cockpit.wait(r"rpc-a is out")
+        await cockpit.wait(r"\d\d \S+ rpc-a is out")  # in the timeline: the line that it was typed in is closed
+        await cockpit.settled()
         cockpit.burst("e")
         await cockpit.wait(r"incident-1-\S+\.tar")
         cockpit.burst("p")

@@ -24,16 +24,27 @@ from tests.support.waiting import wait_for
 #: Simulated seconds between two situations: while a step runs there would be four in one.
 ASSESS_EVERY_S = 1.0
 TICK_S = 0.5  # simulated seconds between two moves of the world
+PATIENCE_S = 5.0  # real seconds without a word from outside; then time goes on without it
 AWAITED_S = 0.05  # real seconds between two looks while something outside is awaited
 
 
 class _PacedSelector(Selector):
     """Lets time go by as outside while something there is awaited: a child process, a socket."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._outside: set[int] = set()
+        self._heard = 0.0  # when something last came from there, in real seconds
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         wait = timeout is None or timeout > 0
-        awaited = wait and any(number not in self.idle for number in self._fd_to_key)  # type: ignore[attr-defined]
+        outside = {number for number in self._fd_to_key if number not in self.idle}  # type: ignore[attr-defined]
+        if outside != self._outside:
+            self._outside, self._heard = outside, time.monotonic()
+        awaited = wait and bool(outside) and time.monotonic() - self._heard < PATIENCE_S
         found = self.poll(AWAITED_S if awaited else 0)
+        if any(key.fd in outside for key, _ in found):
+            self._heard = time.monotonic()
         if not found and wait:
             self.pass_time(min(AWAITED_S, timeout or AWAITED_S) if awaited else timeout)
         return found
