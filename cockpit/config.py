@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import threading
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -30,6 +31,10 @@ def default_config_path() -> Path:
     return Path(platformdirs.user_config_dir("m0-cockpit")) / "config.toml"
 
 
+#: msgspec crashes the process where two threads first use a type (see `runbooks/schema.py`).
+_ONE_AT_A_TIME = threading.Lock()
+
+
 def read_file(path: Path) -> msgspec.Struct:
     """Decode a configuration file.
 
@@ -47,7 +52,8 @@ def read_file(path: Path) -> msgspec.Struct:
             if has_unseen(text):
                 reason = f"{path}: {safe(key, 120)} has characters in it that cannot be seen: {safe(text, 80)}"
                 raise ConfigProblem(reason, "write it anew, without them")
-        return msgspec.convert(_dashed(tables, file_type()), file_type(), strict=True, dec_hook=_path)
+        with _ONE_AT_A_TIME:
+            return msgspec.convert(_dashed(tables, file_type()), file_type(), strict=True, dec_hook=_path)
     except tomllib.TOMLDecodeError as error:
         raise ConfigProblem(f"{path}: {safe(error)}", "mend the TOML there") from None
     except msgspec.ValidationError as error:
