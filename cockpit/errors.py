@@ -10,6 +10,7 @@
   + GapStays: a Solana node does not keep the transactions that are missing.
   + IncidentProblem: the incident's record cannot take what was asked.
   + JournalProblem: the journal cannot be read or written, so nothing may be sent.
+  + KeyMissing: a fingerprint was made with a key that is not here.
   + KubeError: the API server refused, failed or could not be reached.
     - Conflict: 409, somebody else was first.
     - Denied: 403, the right is missing.

@@ -46,7 +46,7 @@ def test_headless_run_is_the_same_mitigation() -> None:
         undone = cockpit("journal", "undo", "1", "--yes", "--json")
         answer = json.loads(undone.stdout)
         assert answer["changes"] == [{"field": "replicas", "before": "6", "after": "4"}]
-        assert cockpit("run", "6", "nope").returncode == 70
+        assert cockpit("run", "6", "nope").returncode == 64
         read_only = cockpit("--read-only", *step, "--yes")
         assert read_only.returncode == 2
     finally:

@@ -21,7 +21,7 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level
 from cockpit.runbooks.schema import load
 from tests.drill.scenarios.test_scenarios_harm import harm_of, logs
-from tests.support.scenario_rig import START, Operator, lived
+from tests.support.scenario_rig import HISTORY_S, START, Operator, lived
 
 
 @pytest.fixture(scope="module")
@@ -342,7 +342,7 @@ def test_the_same_seed_makes_the_same_incident() -> None:
 def test_a_copied_world_goes_on_as_the_one_that_it_was_copied_from() -> None:
     """The table's tests begin with copies."""
     for scenario in ("wrong-signer-set", "key-compromise", "two-submitters"):
-        world = World(seed=7, clock=World.past_clock(START), scenario=find(scenario), history_s=600)
+        world = World(seed=7, clock=World.past_clock(START), scenario=find(scenario), history_s=HISTORY_S)
         copy = lived(scenario)
         outcomes = []
         for one in (world, copy):
