@@ -47,6 +47,9 @@ test: $(VENV)/.dev system ## all tests
 	echo "== Again, alone. What passes here is a test that fails beside others: mend it at its cause."; \
 	$(BIN)/pytest -n 0 -v --last-failed --last-failed-no-failures none --maxfail 5; exit 1
 
+test-long: $(VENV)/.dev system ## the incidents that are played through, by keys and on a real PostgreSQL
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long
+
 test-live: $(VENV)/.dev ## on a real Kubernetes, built from its Go modules (cached) or named by COCKPIT_TEST_KUBECONFIG
 	$(BIN)/pytest -m live $(LIVE)
 
@@ -86,4 +89,4 @@ PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-li
 clean: ## remove the environment and caches
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help setup drill check system test test-live cluster bench matrix frames pictures generated pins clean
+.PHONY: help setup drill check system test test-long test-live cluster bench matrix frames pictures generated pins clean

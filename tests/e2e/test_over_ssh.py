@@ -105,6 +105,7 @@ def site(scenario: str, directory: Path, number: int, speed: float = SPEED, past
         yield made
 
 
+@pytest.mark.long
 def test_runbook_1_the_rpc_endpoint_fails(remote: Callable[[int, int], Remote], tmp_path: Path) -> None:
     """160×48, tmux.
 
@@ -151,6 +152,7 @@ def test_runbook_1_the_rpc_endpoint_fails(remote: Callable[[int, int], Remote], 
         assert "KEYLIKE" not in json.dumps(intents)
 
 
+@pytest.mark.long
 def test_runbook_3_the_kms_refuses_agents(remote: Callable[[int, int], Remote], tmp_path: Path) -> None:
     """80×24, without tmux, no colours.
 

@@ -183,7 +183,7 @@ async def test_a_full_disk_is_said_and_nothing_is_sent(
         cockpit.write("m0-submitter")
         await cockpit.wait(r"ctrl\+y does it")
         cockpit.burst("ctrl+y")
-        await cockpit.wait(r"No space left on device")
+        await cockpit.wait(r"No space left on")
         await cockpit.wait(r"Nothing was sent|nothing was sent")
         assert drill.call(lambda d: d.world.kube.replicas("m0-submitter")) == 1
 

@@ -255,6 +255,7 @@ def test_a_missing_index_is_advised_built_and_dropped_again(cockpit: Cockpit) ->
     cockpit.end("missing-index")
 
 
+@pytest.mark.long
 def test_ending_both_sessions_ends_a_heavy_report(cockpit: Cockpit) -> None:
     cockpit.inject("slow-query")
     cockpit.until(lambda: cockpit.provable(10))
@@ -291,6 +292,7 @@ def test_a_vacuum_pays_the_queues_debt(cockpit: Cockpit) -> None:
     cockpit.end("vacuum-debt")
 
 
+@pytest.mark.long
 def test_fewer_publishers_write_less(cockpit: Cockpit) -> None:
     cockpit.inject("database-writes")
     cockpit.until(lambda: cockpit.provable(10))
