@@ -292,16 +292,15 @@ scrape_configs:
 """
     process, url = await asyncio.to_thread(start, tmp_path, config)
     try:
+        expected = {name for name, spec in METRICS.items() if spec.kind != "histogram" and name != "up"}
+        expected |= {f"{name}_bucket" for name, spec in METRICS.items() if spec.kind == "histogram"}
         deadline = time.monotonic() + 20
         names: set[str] = set()
-        while not names:
-            assert time.monotonic() < deadline, "nothing was scraped"
+        while not expected <= names:  # a scrape is taken up name by name
+            assert time.monotonic() < deadline, f"not scraped: {expected - names}"
             await asyncio.sleep(0.2)
             answer = await asyncio.to_thread(get, url + "/api/v1/label/__name__/values")
             names = {n for n in answer["data"] if n.startswith("m0_")}  # type: ignore[attr-defined]
-        expected = {name for name, spec in METRICS.items() if spec.kind != "histogram" and name != "up"}
-        expected |= {f"{name}_bucket" for name, spec in METRICS.items() if spec.kind == "histogram"}
-        assert expected <= names
         runbooks = tomllib.loads((ROOT / "runbooks.toml").read_text())
         for section in ("queries", "signals"):
             for name, entry in runbooks[section].items():
