@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from cockpit.kubeapi.client import ApiAnswer, KubeClient
-from cockpit.kubeapi.errors import Conflict, Invalid, KubeError, NotFound, ServerFault, Throttled, Unreachable
+from cockpit.kubeapi.errors import Conflict, Invalid, KubeError, NotFound, ServerFault
 from cockpit.mitigation.cluster.differences import beyond, outcome_of
 from cockpit.mitigation.cluster.objects import object_path, owner_of
 from cockpit.mitigation.cluster.patches import JSON_PATCH, at_version
@@ -21,6 +21,7 @@ from cockpit.mitigation.cluster.rollout_state import stood_at
 from cockpit.mitigation.cluster.times import SEND_TIMEOUT_S, SETTLE_S, THROTTLED_S
 from cockpit.mitigation.kind import Draft, Ready
 from cockpit.mitigation.outcome import Judgement, Outcome
+from cockpit.mitigation.sending.unanswered import not_carried_out, settled
 from cockpit.model.plan import Request, Target
 from cockpit.text import clean
 
@@ -128,16 +129,8 @@ class Sender:
             return await self._after_conflict(ready, conflict, last)
         except Invalid as refused:
             return await self._after_failed_test(ready, refused, last)
-        except Unreachable as error:
-            if not error.maybe_sent:
-                return Outcome("not sent", f"the server was not reached: {error.line()}")
-            return await self._after_silence(error, ready)
-        except ServerFault as error:
-            return await self._after_silence(error, ready)
-        except Throttled as error:
-            return Outcome("not sent", f"{error.line()}: not carried out, for {THROTTLED_S:g} s; try again later")
         except KubeError as error:
-            return Outcome("rejected", error.line(), warnings=error.warnings)
+            return not_carried_out(error) or await self._after_silence(error, ready)
         accepted = _accepted(answer.body)
         if accepted is not None:
             stood = accepted.stood or stood_at(ready.obj)
@@ -179,20 +172,14 @@ class Sender:
         return Outcome("rejected", refused.reason)
 
     async def _after_silence(self, error: KubeError, ready: Ready) -> Outcome:
-        """Read what happened.
-
-        "Not applied" is said only after several readings: the request may have been slow.
-        """
-        judged = Judgement("unknown", error.reason)
-        for pause_s in SETTLE_S:
-            await self._sleep(pause_s)
-            judged = await self._judge()
-            if judged.state == "applied":
-                assert judged.obj is not None
-                words = f"applied (no answer came: {error.reason}; the object was read)"
-                metadata = judged.obj["metadata"]
-                version = str(metadata["resourceVersion"])
-                return Outcome("sent", words, metadata.get("generation"), version, stood=stood_at(ready.obj))
+        """Read what happened."""
+        judged = await settled(self._judge, self._sleep)
+        if judged.state == "applied":
+            assert judged.obj is not None
+            words = f"applied (no answer came: {error.reason}; the object was read)"
+            metadata = judged.obj["metadata"]
+            version = str(metadata["resourceVersion"])
+            return Outcome("sent", words, metadata.get("generation"), version, stood=stood_at(ready.obj))
         if judged.state == "not applied":
             return Outcome("not sent", f"not applied ({error.reason}; the object was read {len(SETTLE_S)} times since)")
         return Outcome("uncertain", f"{error.reason}; {judged.words}")

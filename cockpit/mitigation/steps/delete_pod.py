@@ -13,10 +13,11 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cockpit.kubeapi.access_review import review
-from cockpit.kubeapi.errors import Conflict, KubeError, NotFound, ServerFault, Throttled, Unreachable
+from cockpit.kubeapi.errors import Conflict, KubeError, NotFound
 from cockpit.mitigation.cluster import dryrun
 from cockpit.mitigation.cluster.objects import collection_path, object_path, replicas, selector
 from cockpit.mitigation.cluster.patches import JSON
@@ -24,11 +25,11 @@ from cockpit.mitigation.cluster.refusals import refused
 from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.cluster.rollout import TIMEOUT_S, reason_of
 from cockpit.mitigation.cluster.rollout_state import is_ready
-from cockpit.mitigation.cluster.times import SETTLE_S, THROTTLED_S
 from cockpit.mitigation.kind import Draft, Ready, kubectl_at
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending.send import Waits
+from cockpit.mitigation.sending.unanswered import not_carried_out, read_back
 from cockpit.mitigation.steps.budgets import budget
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Proof, Request, Rollout, Verdict
@@ -156,34 +157,16 @@ class DeletePod:
                 if last:
                     return Outcome("not sent", f"it changes faster than it can be read: {error.line()}")
                 ready = again
-            except Unreachable as error:
-                if not error.maybe_sent:
-                    return Outcome("not sent", f"the server was not reached: {error.line()}")
-                return await self._after_silence(prepared, context, error)
-            except ServerFault as error:
-                return await self._after_silence(prepared, context, error)
             except NotFound as error:
                 return Outcome("stale", error.line())
-            except Throttled as error:
-                return Outcome("not sent", f"{error.line()}: not carried out, for {THROTTLED_S:g} s; try again later")
             except KubeError as error:
-                return Outcome("rejected", error.line(), warnings=error.warnings)
+                return not_carried_out(error) or await self._read_back(prepared, context, error)
         raise AssertionError("the last try has returned")
 
-    async def _after_silence(self, prepared: Prepared, context: StepContext, error: KubeError) -> Outcome:
-        """Read what happened; never again blindly."""
-        judged = Judgement("unknown", error.reason)
-        for pause_s in SETTLE_S:
-            await context.sleep(pause_s)
-            try:
-                judged = await _judge(prepared.plan.target.name, prepared.plan.target.uid, context)
-            except KubeError as unread:
-                judged = Judgement("unknown", unread.line())
-            if judged.state == "applied":
-                return Outcome("sent", f"deleted (no good answer came: {error.reason}; the pod was read)")
-        if judged.state == "not applied":
-            return Outcome("not sent", f"not deleted ({error.reason}; it was read {len(SETTLE_S)} times since)")
-        return Outcome("uncertain", f"{error.reason}; {judged.words}")
+    async def _read_back(self, prepared: Prepared, context: StepContext, error: KubeError) -> Outcome:
+        target = prepared.plan.target
+        judge = partial(_judge, target.name, target.uid, context)
+        return await read_back(error, judge, context.sleep, done="deleted", what="pod")
 
     async def watch(
         self, prepared: Prepared, outcome: Outcome, context: StepContext, on_progress: OnProgress

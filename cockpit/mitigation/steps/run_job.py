@@ -16,6 +16,7 @@ import secrets
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cockpit.canonical_json import canonical
@@ -25,9 +26,6 @@ from cockpit.kubeapi.errors import (
     KubeError,
     NotFound,
     NotServed,
-    ServerFault,
-    Throttled,
-    Unreachable,
 )
 from cockpit.mitigation.cluster import dryrun, jobs
 from cockpit.mitigation.cluster.differences import beyond, outcome_of
@@ -35,11 +33,11 @@ from cockpit.mitigation.cluster.objects import collection_path, object_path
 from cockpit.mitigation.cluster.patches import FIELD_MANAGER, JSON
 from cockpit.mitigation.cluster.revisions import short
 from cockpit.mitigation.cluster.rights import permitted
-from cockpit.mitigation.cluster.times import SETTLE_S, THROTTLED_S
 from cockpit.mitigation.kind import Draft, RawInverse, Ready, kubectl_at
 from cockpit.mitigation.outcome import Judgement, Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending.send import Waits
+from cockpit.mitigation.sending.unanswered import not_carried_out, read_back
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.plan import Change, DryRun, DryRunState, Request, Rollout
 from cockpit.secrets import fingerprint
@@ -190,18 +188,12 @@ class RunJob:
         assert isinstance(request, Request)
         try:
             answer = await waits.send(context.client, request)
-        except Unreachable as error:
-            if not error.maybe_sent:
-                return Outcome("not sent", f"the server was not reached: {error.line()}")
-            return await self._after_silence(prepared, context, error)
-        except (ServerFault, Conflict) as error:
-            return await self._after_silence(prepared, context, error)
+        except Conflict as error:  # it may be there already, by a request whose answer was lost
+            return await self._read_back(prepared, context, error)
         except NotFound as error:
             return Outcome("stale", error.line())
-        except Throttled as error:
-            return Outcome("not sent", f"{error.line()}: not carried out, for {THROTTLED_S:g} s; try again later")
         except KubeError as error:
-            return Outcome("rejected", error.line(), warnings=error.warnings)
+            return not_carried_out(error) or await self._read_back(prepared, context, error)
         if request.method == "DELETE":
             return Outcome("sent", "deleted", warnings=answer.warnings)
         foreseen = prepared.draft.foreseen
@@ -210,20 +202,9 @@ class RunJob:
             more = beyond(foreseen, outcome_of({}, answer.json())) if foreseen is not None else ()
         return Outcome("sent", "made", warnings=answer.warnings, beyond=tuple(clean(path, 300) for path in more))
 
-    async def _after_silence(self, prepared: Prepared, context: StepContext, error: KubeError) -> Outcome:
-        """Read what happened; never again blindly."""
-        judged = Judgement("unknown", error.reason)
-        for pause_s in SETTLE_S:
-            await context.sleep(pause_s)
-            try:
-                judged = await self._judge(prepared.draft.scope, context)
-            except KubeError as unread:
-                judged = Judgement("unknown", unread.line())
-            if judged.state == "applied":
-                return Outcome("sent", f"done (no good answer came: {error.reason}; the job was read)")
-        if judged.state == "not applied":
-            return Outcome("not sent", f"not done ({error.reason}; it was read {len(SETTLE_S)} times since)")
-        return Outcome("uncertain", f"{error.reason}; {judged.words}")
+    async def _read_back(self, prepared: Prepared, context: StepContext, error: KubeError) -> Outcome:
+        judge = partial(self._judge, prepared.draft.scope, context)
+        return await read_back(error, judge, context.sleep, done="done", what="job")
 
     async def watch(
         self, prepared: Prepared, outcome: Outcome, context: StepContext, on_progress: OnProgress
