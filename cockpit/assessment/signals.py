@@ -26,7 +26,7 @@ from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.sources.families import FAMILIES
 from cockpit.sources.inventory import Inventory
-from cockpit.sources.paused_markets import NONE_PAUSED, PausedMarkets, paused_markets
+from cockpit.sources.paused_markets import NONE_PAUSED, PausedMarkets
 from cockpit.sources.prometheus.queries import companions
 from cockpit.sources.registry import sources
 from cockpit.sources.values import Snapshot, Values
@@ -92,7 +92,7 @@ class Evaluator:
         snapshot = Snapshot(board, cluster, self._inventory, cluster_now, mono)
         families: dict[str, Values] = {}
         statuses: dict[str, SignalStatus] = {}
-        paused = paused_markets(board, cluster, mono)
+        paused = snapshot.paused
         for name, signal in self._runbooks.signals.items():
             memory = self._memory[name]
             if signal.off:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import NOTHING_READ, Reading, Unknown, believed
 from cockpit.sources.inventory import Inventory
+from cockpit.sources.paused_markets import PausedMarkets, paused_markets
 from cockpit.sources.spec import Readings
 
 
@@ -39,7 +41,7 @@ class Values(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """Holds the board at one moment.
 
@@ -51,6 +53,11 @@ class Snapshot:
     inventory: Inventory
     cluster_now: float
     mono: float
+
+    @cached_property
+    def paused(self) -> PausedMarkets:
+        """Return which markets are paused: looked for once, for all that ask."""
+        return paused_markets(self.board, self.cluster, self.mono)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from typing import Any
 from cockpit.model.observed.chain import SignerSetState
 from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed
-from cockpit.sources.paused_markets import paused_markets
 from cockpit.sources.probes.signer_set import TOGGLE, compare
 from cockpit.sources.values import Family, Snapshot, Value, doubt, unknown
 
@@ -130,7 +129,7 @@ class ProbeValues:
         if doubts is not None:
             return doubts
         found = {market: believed(r, self._mono, MarketOutput) for market, r in self._outputs.items()}
-        paused = paused_markets(self._snapshot.board, self._snapshot.cluster, self._mono).names
+        paused = self._snapshot.paused.names
         return {m: output for m, output in found.items() if isinstance(output, Known) and m not in paused}
 
     def _certificate_days(self) -> Value:

@@ -21,7 +21,6 @@ from cockpit.model.observed.variables import variable
 from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed, last_known
 from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
 from cockpit.oracle.rates import SLOT_S, WINDOW_S
-from cockpit.sources.paused_markets import paused_markets
 from cockpit.sources.values import Family, Snapshot, Value, broken, unknown
 
 PREFIX, ENDPOINT, REQUESTS = "solana/", "solana/endpoint/", "solana/requests/"
@@ -189,7 +188,7 @@ class SolanaValues:
 
     def commits_share(self) -> Value:
         """Return the commits a minute, of what the cadence of the markets that publish asks."""
-        paused = paused_markets(self._snapshot.board, self._snapshot.cluster, self._mono)
+        paused = self._snapshot.paused
         if paused.every:
             return Value(None, "every market is paused")
         cadence_ms = cadence(self._snapshot.cluster)
