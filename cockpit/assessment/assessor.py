@@ -25,10 +25,10 @@ from cockpit.model.incident import IncidentNow
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
 from cockpit.model.reading import Reading, believed, last_known
-from cockpit.model.runbook import Runbooks
+from cockpit.model.runbook import PAUSE_TOGGLE, Runbooks
 from cockpit.model.situation import PublishingState, ServiceStatus, Situation, ToggleStatus
 from cockpit.sources.inventory import Inventory
-from cockpit.sources.paused_markets import PAUSE, paused_markets
+from cockpit.sources.paused_markets import paused_markets
 
 #: Services are made anew at least this often (their ages grow), and with many pods no more often.
 SERVICES_EVERY_S = 1.0
@@ -229,7 +229,7 @@ def switched_off(journal: Sequence[JournalLine]) -> frozenset[str]:
             names |= {target, f"{target}-"} if target else set()
             for change in line.changes:
                 names |= _words(change.before) ^ _words(change.after)
-                names |= {change.field.removeprefix(PAUSE)} if change.field.startswith(PAUSE) else set()
+                names |= {change.field.removeprefix(PAUSE_TOGGLE)} if change.field.startswith(PAUSE_TOGGLE) else set()
     return frozenset(names)
 
 

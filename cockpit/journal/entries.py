@@ -19,6 +19,7 @@ from cockpit.journal.incidents import Record, words_of
 from cockpit.journal.processes import alive, this_process
 from cockpit.journal.records import fits
 from cockpit.model.plan import Change, Debt, JournalLine, Target
+from cockpit.model.runbook import PAUSE_TOGGLE, PUBLISH_TOGGLE
 from cockpit.model.step_kinds import STEP_KINDS
 
 __all__ = [
@@ -33,9 +34,8 @@ __all__ = [
     "unfinished_of",
 ]
 
-#: What a step stops that is owed back: the toggle of publishing, those of markets, and the word for
-#: a market that the network's own command line has paused.
-PUBLISH, PAUSE, PAUSED = "M0_PUBLISH_ENABLED", "M0_MARKET_PAUSE_", "paused"
+#: The word for a market that the network's own command line has paused.
+PAUSED = "paused"
 #: What was sent and is no longer there: a record never contradicts itself.
 PUT_BACK = "applied; put back since"
 
@@ -231,9 +231,9 @@ def _stops(change: Change) -> bool:
     """Tell whether it stops a service, publishing, or a market: work that is owed back."""
     if change.field == "replicas":
         return change.after == "0" and change.before not in (None, "0")
-    if change.field == PUBLISH:
+    if change.field == PUBLISH_TOGGLE:
         return change.after == "false"
-    return change.after == PAUSED or (change.field.startswith(PAUSE) and change.after == "true")
+    return change.after == PAUSED or (change.field.startswith(PAUSE_TOGGLE) and change.after == "true")
 
 
 def _puts_back(change: Change, field: str, before: str | None, same: bool) -> bool:

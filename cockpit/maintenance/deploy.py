@@ -17,7 +17,7 @@ from cockpit.maintenance.words import span
 from cockpit.model.maintenance import Finding, Question, RoundLine
 from cockpit.model.observed.cluster import Pod
 from cockpit.model.reading import Unknown, kind_unknown
-from cockpit.model.runbook import Runbooks
+from cockpit.model.runbook import PAUSE_TOGGLE, Runbooks
 from cockpit.model.situation import Situation
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.patterns import compiled
@@ -161,11 +161,10 @@ def _paused(situation: Situation) -> tuple[dict[str, bool] | None, str]:
     found = reading.believed(situation.mono)
     if isinstance(found, Unknown):
         return None, clean(found.reason, 200)
-    head = "M0_MARKET_PAUSE_"
     by_toggle = {
-        t.name.removeprefix(head)
+        t.name.removeprefix(PAUSE_TOGGLE)
         for t in situation.toggles
-        if t.name.startswith(head) and (t.value or "").lower() == "true"
+        if t.name.startswith(PAUSE_TOGGLE) and (t.value or "").lower() == "true"
     }
     return {m.market_id: not m.active or m.market_id in by_toggle for m in found.data.values()}, ""
 

@@ -83,6 +83,10 @@ class Service(_Entry, frozen=True, kw_only=True):
     scalable: bool = True
 
 
+#: The toggle of publishing (q.toggle.1), and the head of those that pause a market (q.toggle.4).
+PUBLISH_TOGGLE, PAUSE_TOGGLE = "M0_PUBLISH_ENABLED", "M0_MARKET_PAUSE_"
+
+
 class Toggle(_Entry, frozen=True, kw_only=True):
     """Describes `[toggles.NAME]`; a `*` at the end of NAME stands for any suffix."""
 

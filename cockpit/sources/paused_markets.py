@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from cockpit.model.observed.chain import MarketState
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.reading import believed, last_known
+from cockpit.model.runbook import PAUSE_TOGGLE
 from cockpit.sources.spec import Readings
-
-#: A variable that pauses the market it names.
-PAUSE = "M0_MARKET_PAUSE_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,14 @@ def _by_toggle(cluster: Cluster) -> frozenset[str]:
         for workload in cluster.workloads.values()
         for container in workload.containers
         for one in container.env
-        if one.name.startswith(PAUSE)
+        if one.name.startswith(PAUSE_TOGGLE)
     ]
-    kept = [pair for config in cluster.configmaps.values() for pair in config.data.items() if pair[0].startswith(PAUSE)]
-    return frozenset(name.removeprefix(PAUSE) for name, value in (*variables, *kept) if (value or "").lower() == "true")
+    kept = [
+        pair
+        for config in cluster.configmaps.values()
+        for pair in config.data.items()
+        if pair[0].startswith(PAUSE_TOGGLE)
+    ]
+    return frozenset(
+        name.removeprefix(PAUSE_TOGGLE) for name, value in (*variables, *kept) if (value or "").lower() == "true"
+    )

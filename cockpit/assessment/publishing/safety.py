@@ -8,7 +8,6 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import ToggleStatus
 
-BAD = (Level.WARN, Level.CRIT)
 UNSURE = (Level.UNKNOWN, Level.RECOVERING)
 
 
@@ -23,7 +22,7 @@ def dangers(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[st
 
 def unsafe(runbooks: Runbooks, signals: Mapping[str, SignalStatus], toggles: Iterable[ToggleStatus]) -> tuple[str, ...]:
     """Return every reason why what is published may be wrong, one line each."""
-    bad = [s for name, s in signals.items() if _counts(runbooks, name) and s.level in BAD]
+    bad = [s for name, s in signals.items() if _counts(runbooks, name) and s.level.bad]
     relaxed = [t for t in toggles if _guards(t) and t.level == "differs"]
     return (
         *(f"{s.title}: {s.reason}" for s in sorted(bad, key=lambda s: -s.level.rank)),

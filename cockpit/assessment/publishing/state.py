@@ -9,16 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from cockpit.assessment.publishing.safety import dangers, doubts_of, unsafe
+from cockpit.journal.entries import PAUSED
 from cockpit.model.plan import JournalLine
 from cockpit.model.reading import spell
-from cockpit.model.runbook import Runbooks
-from cockpit.model.signal import Level, SignalStatus
+from cockpit.model.runbook import PAUSE_TOGGLE, PUBLISH_TOGGLE, Runbooks
+from cockpit.model.signal import SignalStatus
 from cockpit.model.situation import Publishing, PublishingState, ToggleStatus
-from cockpit.sources.paused_markets import PAUSE, PausedMarkets
+from cockpit.sources.paused_markets import PausedMarkets
 
-PUBLISH = "M0_PUBLISH_ENABLED"
-#: Fields of a step's changes that say that a service was scaled, and that a market was paused.
-REPLICAS, PAUSED = "replicas", "paused"
+#: The field of a step's changes that says that a service was scaled.
+REPLICAS = "replicas"
 CHAIN_PAUSED = "chain-paused"
 
 
@@ -97,12 +97,12 @@ def _causes(
             line = _newest(journal, REPLICAS, name)
             found.append(Cause(f"{name} is scaled to 0", line if _after(line, REPLICAS) == "0" else None))
     for toggle in toggles:
-        if toggle.name == PUBLISH and (toggle.value or "").strip().lower() in ("false", "0", "no", "off"):
-            line = _newest(journal, PUBLISH, toggle.deployment)
-            ours = (_after(line, PUBLISH) or "").lower() == (toggle.value or "").lower()
-            found.append(Cause(f"{PUBLISH} is {toggle.value}", line if ours else None))
+        if toggle.name == PUBLISH_TOGGLE and (toggle.value or "").strip().lower() in ("false", "0", "no", "off"):
+            line = _newest(journal, PUBLISH_TOGGLE, toggle.deployment)
+            ours = (_after(line, PUBLISH_TOGGLE) or "").lower() == (toggle.value or "").lower()
+            found.append(Cause(f"{PUBLISH_TOGGLE} is {toggle.value}", line if ours else None))
     chain = signals.get(CHAIN_PAUSED)
-    if chain is not None and chain.level in (Level.WARN, Level.CRIT):
+    if chain is not None and chain.level.bad:
         found.append(Cause("the program is paused on the chain", None))
     if paused.every:
         lines = [pausing(journal, market) for market in paused.names]
@@ -113,7 +113,7 @@ def _causes(
 
 def pausing(journal: Sequence[JournalLine], market: str) -> JournalLine | None:
     """Return the step that paused the market, when it is the newest that changed that."""
-    for field in (market, f"{PAUSE}{market}"):
+    for field in (market, f"{PAUSE_TOGGLE}{market}"):
         line = next((each for each in journal if _applied(each) and _after(each, field) is not None), None)
         if line is not None and _after(line, field) in (PAUSED, "true"):
             return line

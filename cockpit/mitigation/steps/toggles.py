@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cockpit.model.runbook import Runbooks, Toggle
+from cockpit.model.runbook import PAUSE_TOGGLE, PUBLISH_TOGGLE, Runbooks, Toggle
 from cockpit.secrets import toggle_of
 
 Values = Mapping[str, Mapping[str, Any] | None]
-PUBLISH = "M0_PUBLISH_ENABLED"
-PAUSE = "M0_MARKET_PAUSE_"
 GUARDRAIL = "M0_GUARDRAIL_POLICY_LEVEL"
 CONCURRENCY = "M0_PUBLISH_CONCURRENCY"
 
@@ -42,9 +40,9 @@ def _relaxes(name: str, toggle: Toggle | None, old: str | None, new: str | None)
 
     What it was before is unknown: it counts too.
     """
-    if name == PUBLISH:
+    if name == PUBLISH_TOGGLE:
         return not _true(old) and new is not None and _true(new)
-    if name.startswith(PAUSE):
+    if name.startswith(PAUSE_TOGGLE):
         return _true(old) and not _true(new)
     if toggle is None or toggle.safest is None or not toggle.values:
         return False
@@ -64,9 +62,9 @@ def relaxing(runbooks: Runbooks, wanted: Values, before: Values) -> tuple[str, .
             continue
         verb = (
             "enables publishing"
-            if name == PUBLISH
+            if name == PUBLISH_TOGGLE
             else "lets paused markets publish"
-            if name.startswith(PAUSE)
+            if name.startswith(PAUSE_TOGGLE)
             else "relaxes a guardrail"
         )
         reasons.append(f"it {verb} ({name} {old or 'not set'} → {new or 'not set'})")
@@ -76,9 +74,9 @@ def relaxing(runbooks: Runbooks, wanted: Values, before: Values) -> tuple[str, .
 def dangers_of(runbooks: Runbooks, wanted: Values, before: Values) -> tuple[str, ...]:
     reasons = list(relaxing(runbooks, wanted, before))
     for name, _, old, new in _pairs(runbooks, wanted, before):
-        if name == PUBLISH and not _true(new):
+        if name == PUBLISH_TOGGLE and not _true(new):
             reasons.append("stops publishing")
-        elif name.startswith(PAUSE) and _true(new):
+        elif name.startswith(PAUSE_TOGGLE) and _true(new):
             reasons.append(f"pauses markets ({name} {old or 'not set'} → {new})")
     return tuple(reasons)
 
@@ -86,7 +84,7 @@ def dangers_of(runbooks: Runbooks, wanted: Values, before: Values) -> tuple[str,
 def owes(runbooks: Runbooks, wanted: Values, before: Values) -> bool:
     """Tell whether it relaxes a guardrail or reduces concurrency: debt until put back."""
     for name, toggle, old, new in _pairs(runbooks, wanted, before):
-        if name not in (PUBLISH,) and not name.startswith(PAUSE) and _relaxes(name, toggle, old, new):
+        if name not in (PUBLISH_TOGGLE,) and not name.startswith(PAUSE_TOGGLE) and _relaxes(name, toggle, old, new):
             return True
         if name == CONCURRENCY and old is not None and new is not None and old.isdecimal() and new.isdecimal():
             return int(new) < int(old)

@@ -24,7 +24,7 @@ class MatchLine(LineWidget):
         """Open the runbook that is clicked on, or ask for the kill switch, as their keys do."""
         if event.y or self.situation is None:
             return
-        held = [m for m in listed(self.situation.matches) if m.holds or m.pinned]
+        held = _leading(self.situation)
         words = plain(match_line(self.situation, self.size.width))
         switch = words.rfind(KILL_SWITCH)
         if switch >= 0 and event.x >= width_of(words[:switch]):
@@ -41,6 +41,11 @@ class MatchLine(LineWidget):
         return [*lines, *notices][:height]
 
 
+def _leading(situation: Situation) -> list[Match]:
+    """Return the runbooks that the line names: those that hold, and the open incident's."""
+    return [match for match in listed(situation.matches) if match.holds or match.pinned]
+
+
 def _notices(situation: Situation) -> tuple[str, ...]:
     """Return what stands below: first that publishing is stopped, by whom, or is paused in part."""
     own = situation.publishing
@@ -49,7 +54,7 @@ def _notices(situation: Situation) -> tuple[str, ...]:
 
 
 def match_line(situation: Situation, width: int) -> Line:
-    held = [m for m in listed(situation.matches) if m.holds or m.pinned]
+    held = _leading(situation)
     if not held and not any(m.score > 0 for m in situation.matches) and (mending := _recovering(situation, width)):
         return mending
     opens: Line = (("r", "key"), (" opens  ", "dim"), ("K", "key"), (f"{KILL_SWITCH[1:]} ", "dim"))

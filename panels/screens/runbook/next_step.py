@@ -6,7 +6,7 @@ Pure: a match and a situation in, words out.
 from __future__ import annotations
 
 from cockpit.model.plan import Phase, Proof
-from cockpit.model.runbook import Match, Runbook, Step
+from cockpit.model.runbook import PUBLISH_TOGGLE, Match, Runbook, Step
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
 from cockpit.model.step_kinds import STEP_KINDS
@@ -66,7 +66,7 @@ def enables(step: Step, situation: Situation) -> bool:
     service = situation.runbooks.services.get(step.service or "")
     if step.kind == "scale" and service is not None and service.publishes:
         return step.replicas not in (0, "0") and situation.publishing.stopped
-    if step.env.get("M0_PUBLISH_ENABLED", "").lower() == "true" or step.args.get("enables"):
+    if step.env.get(PUBLISH_TOGGLE, "").lower() == "true" or step.args.get("enables"):
         return True
     if step.kind != "sequence":
         return False
