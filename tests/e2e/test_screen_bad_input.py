@@ -4,9 +4,7 @@ keeps working.
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +15,8 @@ from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from cockpit.settings import Settings
 from cockpit.sources.prometheus.settings import PROMETHEUS
-from tests.support.terminals.screen import screen
+from tests.support.terminals.full_disk import fill
+from tests.support.terminals.screen import Screen, screen
 
 #: The module's drill: its scenario, and how many seconds of history it begins with.
 DRILL = ("calm", 600.0)
@@ -145,6 +144,16 @@ async def test_who_may_only_read_gets_a_plan_that_says_so(settings: Settings) ->
         assert "sending" not in cockpit.text()
 
 
+async def strike_kill_switch(cockpit: Screen) -> None:
+    """Ask for it, type the name, and confirm."""
+    cockpit.burst("K")
+    await cockpit.wait(r"type m0-submitter to go on")
+    await cockpit.settled()
+    cockpit.write("m0-submitter")
+    await cockpit.wait(r"ctrl\+y does it")
+    cockpit.burst("ctrl+y")
+
+
 async def test_a_journal_that_cannot_be_written_is_said_and_nothing_can_be_sent(
     settings: Settings, tmp_path: Path
 ) -> None:
@@ -154,12 +163,7 @@ async def test_a_journal_that_cannot_be_written_is_said_and_nothing_can_be_sent(
         await cockpit.wait(r"m0-submitter +1/1")
         await cockpit.wait(r"nothing can be sent: the state directory is a plain file: /")
         await cockpit.until(cockpit.app.session.ready.is_set)
-        cockpit.burst("K")
-        await cockpit.wait(r"type m0-submitter to go on")
-        await cockpit.settled()
-        cockpit.write("m0-submitter")
-        await cockpit.wait(r"ctrl\+y does it")
-        cockpit.burst("ctrl+y")
+        await strike_kill_switch(cockpit)
         await cockpit.wait(r"the state directory is a plain file[\s\S]*Nothing was sent")
 
 
@@ -170,19 +174,8 @@ async def test_a_full_disk_is_said_and_nothing_is_sent(
     async with screen(settings, (80, 24)) as cockpit:
         await cockpit.wait(r"m0-submitter +1/1")
         await cockpit.until(cockpit.app.session.ready.is_set)
-        journal = cockpit.app.session.journal
-        assert journal is not None
-
-        def full(fd: int, data: bytes) -> int:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-        monkeypatch.setattr(journal, "_write", full)
-        cockpit.burst("K")
-        await cockpit.wait(r"type m0-submitter to go on")
-        await cockpit.settled()
-        cockpit.write("m0-submitter")
-        await cockpit.wait(r"ctrl\+y does it")
-        cockpit.burst("ctrl+y")
+        fill(cockpit.app.session.journal, monkeypatch)
+        await strike_kill_switch(cockpit)
         await cockpit.wait(r"No space left on")
         await cockpit.wait(r"Nothing was sent|nothing was sent")
         assert drill.call(lambda d: d.world.kube.replicas("m0-submitter")) == 1

@@ -5,9 +5,7 @@ that never delays the kill switch.
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
-import os
 import tarfile
 import threading
 from dataclasses import replace
@@ -20,6 +18,7 @@ from cockpit.model.plan import Phase
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
 from cockpit.settings import Settings, WebhookSettings
+from tests.support.terminals.full_disk import fill
 from tests.support.terminals.screen import Screen, screen
 from tests.support.waiting import wait_for
 
@@ -72,13 +71,7 @@ async def test_from_the_key_to_the_report(settings: Settings) -> None:
 async def test_a_refused_record_keeps_the_words(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async with screen(settings, size=(80, 24)) as cockpit:
         await ready(cockpit)
-        journal = cockpit.app.session.journal
-        assert journal is not None
-
-        def full(fd: int, data: bytes) -> int:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-        monkeypatch.setattr(journal, "_write", full)
+        fill(cockpit.app.session.journal, monkeypatch)
         cockpit.burst("i")
         await cockpit.wait(r"Open an incident")
         await cockpit.settled()
