@@ -1,4 +1,6 @@
-"""Looks at every scenario, at pairs, and with a source down (`python -m bench.situation`).
+"""Looks at every scenario, at pairs, with a source down, and for false alarms on ordinary days.
+
+`python -m bench.situation [--part NAME] [--seeds 10] [--hours 24]`.
 
 Exit code 1 where a bound does not hold.
 """
@@ -8,9 +10,18 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
-from bench.situation.recognised import Case, Seen, blind, observe, pairs, singles
+from bench.situation.ordinary import day
+from bench.situation.recognised import blind, observe, pairs, singles
+
+Case = TypeVar("Case")
+Found = TypeVar("Found")
+
+
+ALARMS = "false alarms"
 
 
 def main() -> int:
@@ -26,25 +37,33 @@ def main() -> int:
         if args.part and args.part not in name:
             continue
         chosen = [one for one in cases if not args.scenario or one.scenario in args.scenario]
-        found = everything(chosen, args.jobs)
+        found = everything(observe, chosen, args.jobs)
         print("\n".join(str(one) for one in found if args.all or not one.recognised))
         right = sum(one.recognised for one in found)
         wrong = wrong or right < share * len(found)
         print(f"{name}: {right} of {len(found)}", flush=True)
+    if not args.part or args.part in ALARMS:
+        days = everything(partial(day, hours=args.hours), range(1, args.seeds + 1), args.jobs)
+        print("\n".join(map(str, days)))
+        matched, crit = sum(len(one.matched) for one in days), sum(len(one.crit) for one in days)
+        wrong = wrong or bool(matched or crit)
+        print(f"{ALARMS}: {matched} matched, {crit} CRIT over a minute, in {len(days)} days of {args.hours:g} h")
     return int(wrong)
 
 
-def everything(cases: Sequence[Case], jobs: int) -> list[Seen]:
-    """Case at all of them, each in a process of its own."""
+def everything(measure: Callable[[Case], Found], cases: Sequence[Case], jobs: int) -> list[Found]:
+    """Measure all of them, each in a process of its own."""
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
-        return pool.map(observe, cases, chunksize=1)
+        return pool.map(measure, cases, chunksize=1)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.situation")
-    parser.add_argument("--part", help="singles, pairs, or a source that is down")
+    parser.add_argument("--part", help="singles, pairs, a source that is down, or false alarms")
     parser.add_argument("--scenario", action="append", default=[])
     parser.add_argument("--all", action="store_true", help="list what is recognised too")
+    parser.add_argument("--seeds", type=int, default=10, help="ordinary days")
+    parser.add_argument("--hours", type=float, default=24.0, help="simulated, of each of them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     return parser
 
