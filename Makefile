@@ -76,6 +76,7 @@ generated: $(VENV)/.dev ## deploy/alerts.yaml, docs/keys.md and the tables of do
 	$(BIN)/m0-cockpit runbooks alerts --out deploy/alerts.yaml
 	$(PY) -m bench.keys_page docs/keys.md
 	$(PY) -m bench.runbooks_page docs/runbooks.md
+	$(PY) -m bench.items_page docs/items.md
 	$(PY) -m bench.commands_page docs/commands.md
 	$(PY) -m bench.configuration_page docs/configuration.md
 

@@ -69,6 +69,7 @@ def checklist(
 
 
 def _severity(incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine) -> Seen:
+    """Say which severity the incident has, and who gave it."""
     newest = incident.severities[-1]
     return Seen(True, f"{incident.severity}, by {newest.who or 'somebody'}", newest.wall)
 
@@ -114,6 +115,7 @@ def _stopped(situation: Situation) -> str:
 
 
 def _evidence(incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine) -> Seen:
+    """Say what was captured, and how much of it is missing."""
     if not incident.evidence:
         return Seen(False, "nothing captured yet")
     newest = incident.evidence[-1]
@@ -124,6 +126,7 @@ def _evidence(incident: Incident, records: Sequence[Record], situation: Situatio
 def _communication(
     incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine
 ) -> Seen:
+    """Say whether people were told: an update delivered, or the question answered."""
     delivered = [u for u in incident.updates if u.delivery == "delivered"]
     if delivered:
         return Seen(True, "an update was delivered", delivered[0].wall)
@@ -145,6 +148,7 @@ def _communication(
 def _mitigation(
     incident: Incident, records: Sequence[Record], situation: Situation | None, line: ChecklistLine
 ) -> Seen:
+    """Say which of the incident's steps was applied."""
     own = [e for e in entries_of(records).values() if e.number in incident.mitigations and not e.looked]
     applied = [entry for entry in own if entry.applied]
     if applied:

@@ -82,6 +82,7 @@ Line = tuple[list[Finding], Question | None]
 
 
 async def _signers(at: RoundInput) -> Line:
+    """Judge signer latency and misses, and each signer by itself."""
     found = await at.signals("15.weekly.1")
     found += await at.count("signer-misses", "threshold misses", bad=True)
     found += await at.rows("signer-p95", "p95", "signer", "signer-p95")
@@ -90,6 +91,7 @@ async def _signers(at: RoundInput) -> Line:
 
 
 async def _models(at: RoundInput) -> Line:
+    """Judge drift, calibration error and risk, and each model by itself."""
     found = await at.signals("15.weekly.2")
     found += await at.rows("drift-by-model", "drift", "model", "drift")
     found += await at.rows("ece-by-model", "ECE", "model", "calibration")
@@ -97,10 +99,12 @@ async def _models(at: RoundInput) -> Line:
 
 
 async def _backups(at: RoundInput) -> Line:
+    """Judge backups and archiving; ask for the last restore that was tested."""
     return await at.signals("15.weekly.3"), at.ask("test-restore", "backup-restore", RESTORE_TESTED_S)
 
 
 async def _rpc(at: RoundInput) -> Line:
+    """Judge each RPC endpoint: errors, confirmation, requests, 429s; ask what it costs."""
     found = await at.signals("15.weekly.4")
     found += await at.rows("rpc-error-ratio", "errors", "endpoint")
     found += await at.rows("rpc-confirm-p95", "confirmation", "endpoint", "rpc-confirm")
@@ -110,19 +114,23 @@ async def _rpc(at: RoundInput) -> Line:
 
 
 async def _keys(at: RoundInput) -> Line:
+    """Judge what is due to be renewed: certificates; ask for the keys."""
     found = [now("certificate-days", at.situation)] if "probes" in at.situation.configured else []
     return found, at.ask("weekly-keys")
 
 
 async def _rotation(at: RoundInput) -> Line:
+    """Judge the active signer set: its age, whether all sides agree on it, who answers."""
     return rotation(at.situation), at.ask("monthly-rotation")
 
 
 async def _authority(at: RoundInput) -> Line:
+    """Judge who may change the program, and whether that is as at the last round."""
     return authority(at.situation, at.records), at.ask("monthly-authority")
 
 
 async def _capacity(at: RoundInput) -> Line:
+    """Judge a month of load, with its trend and when it reaches the bound."""
     return await at.signals("15.monthly.3", trend=True), None
 
 
