@@ -42,7 +42,7 @@ def watched(drill: DrillThread, tmp_path: Path) -> Iterator[tuple[ApiProxy, Sett
 
 
 def others(proxy: ApiProxy) -> set[tuple[str, str]]:
-    return {(p.method, p.path) for p in proxy.seen if p.method != "GET"} - ALLOWED
+    return {(p.method, p.path) for p in proxy.exchanges if p.method != "GET"} - ALLOWED
 
 
 def test_no_step_of_the_runbooks_sends_anything(watched: tuple[ApiProxy, Settings]) -> None:
@@ -61,7 +61,7 @@ def test_no_step_of_the_runbooks_sends_anything(watched: tuple[ApiProxy, Setting
     finally:
         session.close()
     assert planned >= 10
-    assert any(p.path.startswith("/apis/apps") for p in proxy.seen)
+    assert any(p.path.startswith("/apis/apps") for p in proxy.exchanges)
     assert others(proxy) == set()
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tests.live.proxy import Exchange
+from tests.support.api_proxy import Exchange
 
 #: The headers of an answer that the cockpit reads.
 READ = ("Content-Type", "Date", "Retry-After", "Warning")
@@ -39,7 +39,8 @@ def _request(each: Exchange, namespace: str) -> str:
     path = re.sub(r"/pods/(?!no-such)[^/]+", "/pods/POD", path)
     path = re.sub(r"/jobs/[^/]+", "/jobs/JOB", path)
     query = "&".join(f"{name}={_asked(value, namespace)}" for name, value in sorted(each.query.items()))
-    kind = f" {each.content_type}" if each.content_type else ""
+    media = each.headers.get("Content-Type", "")
+    kind = f" {media}" if media else ""
     return f"{each.method} {path}{'?' + query if query else ''}{kind}"
 
 
@@ -57,7 +58,7 @@ def _plain(value: str, namespace: str) -> str:
 
 
 def _answer(each: Exchange) -> str:
-    headers = {name.lower(): value for name, value in each.headers.items()}
+    headers = {name.lower(): value for name, value in each.answer.headers.items()}
     read = [f"{name}: {_header(name, headers[name.lower()])}" for name in READ if name.lower() in headers]
     return f"{each.status} {', '.join(read)} {_kind(each)}"
 
@@ -70,9 +71,9 @@ def _kind(each: Exchange) -> str:
     if each.watched:
         return "watch" if each.status == 200 else "Status"
     try:
-        body = json.loads(each.body)
+        body = json.loads(each.answer.body)
     except ValueError:
-        return "text" if each.body else "nothing"
+        return "text" if each.answer.body else "nothing"
     return f"{body.get('kind')} {body.get('apiVersion')}" if isinstance(body, dict) else "JSON"
 
 
@@ -81,7 +82,7 @@ def failures(exchanges: Iterable[Exchange], namespace: str) -> dict[str, set[str
     found: dict[str, set[str]] = {}
     for each in exchanges:
         if each.status >= 300 and each.whole:
-            found.setdefault(_request(each, namespace), set()).add(_plain(_sorted(each.body), namespace))
+            found.setdefault(_request(each, namespace), set()).add(_plain(_sorted(each.answer.body), namespace))
     return found
 
 
@@ -110,7 +111,7 @@ def shapes(exchanges: Iterable[Exchange]) -> Shapes:
 
 def _objects(each: Exchange) -> Iterator[dict[str, Any]]:
     if each.watched:
-        for line in each.body.splitlines():
+        for line in each.answer.body.splitlines():
             try:
                 event = json.loads(line)
             except ValueError:
@@ -121,7 +122,7 @@ def _objects(each: Exchange) -> Iterator[dict[str, Any]]:
             yield obj
         return
     try:
-        body = json.loads(each.body)
+        body = json.loads(each.answer.body)
     except ValueError:
         return
     if isinstance(body, dict):

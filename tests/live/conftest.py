@@ -15,7 +15,8 @@ from tests.live.cluster.control_plane import ControlPlane, running
 from tests.live.cluster.kubelet import Kubelet
 from tests.live.clusters import TestCluster, live
 from tests.live.cockpit import Cockpit
-from tests.live.proxy import Proxy, between
+from tests.live.proxy import between
+from tests.support.api_proxy import ApiProxy
 
 VARIABLE = "COCKPIT_TEST_KUBECONFIG"
 
@@ -65,6 +66,6 @@ def cockpit(real: TestCluster, tmp_path: Path) -> Iterator[Cockpit]:
 
 
 @pytest.fixture
-def proxy(real: TestCluster, tmp_path: Path) -> Iterator[Proxy]:
+def proxy(real: TestCluster, tmp_path: Path) -> Iterator[ApiProxy]:
     with between(real.kubeconfig, tmp_path / "proxy") as made:
         yield made

@@ -28,7 +28,8 @@ from cockpit.sources.kubernetes.logs import LogRequest, read_logs
 from cockpit.sources.kubernetes.source import KubernetesSource
 from tests.live.clusters import IMAGE, PINNED, TestCluster
 from tests.live.cockpit import QUICK, Cockpit
-from tests.live.proxy import Exchange, Proxy, between
+from tests.live.proxy import between
+from tests.support.api_proxy import ApiProxy, Exchange
 from tests.support.readings import fault_in
 from tests.support.waiting import HANG_S, wait_for
 
@@ -107,7 +108,7 @@ def _watched(cluster: TestCluster) -> Iterator[None]:
         thread.join(HANG_S)
 
 
-def _steps(cluster: TestCluster, proxy: Proxy, home: Path) -> None:
+def _steps(cluster: TestCluster, proxy: ApiProxy, home: Path) -> None:
     cockpit = Cockpit(cluster, home)
     try:
         cockpit.carry(cockpit.plan("scale", "m0-quant", replicas=3))

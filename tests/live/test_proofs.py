@@ -13,7 +13,7 @@ from cockpit.model.plan import Phase, Proof
 from cockpit.model.runbook import Step
 from tests.live.clusters import IMAGE, PINNED, TestCluster
 from tests.live.cockpit import Cockpit, condition, confirmed, ended, ready, template
-from tests.live.proxy import Exchange, Proxy
+from tests.support.api_proxy import ApiProxy, Exchange
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.live
@@ -116,7 +116,7 @@ def test_pods_of_others_with_the_same_label_are_not_counted(real: TestCluster, c
 
 
 def test_a_step_whose_answer_was_lost_and_that_was_put_back_is_both(
-    real: TestCluster, proxy: Proxy, tmp_path: Path
+    real: TestCluster, proxy: ApiProxy, tmp_path: Path
 ) -> None:
     """P9: the journal had `outcome: sent` and then `judged: not applied`, and undo refused."""
     real.deployment("m0-lost")
@@ -124,7 +124,7 @@ def test_a_step_whose_answer_was_lost_and_that_was_put_back_is_both(
     lost: list[Exchange] = []
 
     def lose(exchange: Exchange) -> bool:
-        mine = exchange.method == "PATCH" and "dryRun" not in exchange.query and "m0-lost" in exchange.path
+        mine = exchange.method == "PATCH" and not exchange.dry and "m0-lost" in exchange.path
         if mine and not lost:
             lost.append(exchange)
             return True

@@ -20,7 +20,7 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.plan import DryRunState, Phase
 from panels.dialogs.confirm_words import plan_lines, progress_lines
 from panels.kit.prose import Para
-from tests.support.api_proxy import Answer, ApiProxy, Passed, proxied
+from tests.support.api_proxy import Answer, ApiProxy, Exchange, proxied
 from tests.support.kube_rig import OTHER_URL, Rig, carry, plan, step
 
 SCALE = step("scale", "m0-ingestor", replicas=6)
@@ -41,11 +41,13 @@ def words(lines: list[Para]) -> str:
     return "\n".join("".join(text for text, _ in (*line.label, *line.spans)) for line in lines)
 
 
-def throttled(proxy: ApiProxy, method: str, times: int, *, dry: bool | None = False, after: str = "1") -> list[Passed]:
+def throttled(
+    proxy: ApiProxy, method: str, times: int, *, dry: bool | None = False, after: str = "1"
+) -> list[Exchange]:
     """The next so many requests of a kind are told to wait, and not carried out."""
-    refused: list[Passed] = []
+    refused: list[Exchange] = []
 
-    def before(passed: Passed) -> Answer | None:
+    def before(passed: Exchange) -> Answer | None:
         if passed.method != method or "/leases" in passed.path or len(refused) >= times:
             return None
         if dry is not None and passed.dry is not dry:
@@ -109,7 +111,7 @@ def test_warnings_are_in_the_dialog_and_in_the_journal(rig: Rig, proxy: ApiProxy
     """S4: `Warning:` headers of the API server were dropped."""
     text = '299 - "would violate PodSecurity \\"restricted:latest\\""'
 
-    def after(passed: Passed, answer: Answer) -> Answer:
+    def after(passed: Exchange, answer: Answer) -> Answer:
         if passed.method == "PATCH" and "/deployments/" in passed.path:
             answer.headers["warning"] = text if passed.dry else text + ', 299 - "only now"'
         return answer
@@ -148,7 +150,7 @@ def test_a_warning_is_read_as_it_was_meant(headers: list[str], expected: tuple[s
 def mutated(proxy: ApiProxy, only_real: bool, path: str) -> None:
     """An admission that puts a label on the pods; `only_real`: not in a dry run."""
 
-    def on_body(passed: Passed) -> bytes:
+    def on_body(passed: Exchange) -> bytes:
         if passed.method not in ("PATCH", "POST") or path not in passed.path or (only_real and passed.dry):
             return passed.body
         body = json.loads(passed.body)
@@ -207,7 +209,7 @@ def unauthorised_once(proxy: ApiProxy) -> None:
     """The next change is refused with a 401, as when a token has expired."""
     left = [1]
 
-    def before(passed: Passed) -> Answer | None:
+    def before(passed: Exchange) -> Answer | None:
         if passed.method == "PATCH" and not passed.dry and "/deployments/" in passed.path and left[0]:
             left[0] = 0
             return Answer.refusal(401, "Unauthorized")
@@ -236,7 +238,7 @@ def not_said(proxy: ApiProxy, times: int) -> None:
     """So many times the server does not say who asks."""
     left, usual = [times], proxy.before
 
-    def before(passed: Passed) -> Answer | None:
+    def before(passed: Exchange) -> Answer | None:
         if passed.path.endswith("/selfsubjectreviews") and left[0]:
             left[0] -= 1
             return Answer.refusal(503, "ServiceUnavailable")
@@ -343,5 +345,5 @@ def test_read_only_client_is_the_last_door(rig: Rig, proxy: ApiProxy) -> None:
         assert made.blocked and made.dry_run.state is DryRunState.UNKNOWN
         with pytest.raises(PlanProblem):
             carry(rig.executors[-1], made)
-    others = {(p.method, p.path) for p in proxy.seen if p.method != "GET"}
+    others = {(p.method, p.path) for p in proxy.exchanges if p.method != "GET"}
     assert others <= {("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")}
