@@ -21,3 +21,5 @@ class Facts:
     pods_reason: str
     others: str = ""  # pods of other owners that bear the subject's labels
     runs_already: int = 0  # pods that run with the template that the change leads to
+    namesake: str = ""  # the workload of the other kind and the same name, "" where there is none
+    namesake_reason: str = ""  # why it cannot be told

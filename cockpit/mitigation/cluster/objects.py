@@ -87,26 +87,30 @@ def api_version(kind: str) -> str:
     return f"{GROUPS[kind]}/v1" if GROUPS[kind] else "v1"
 
 
-async def fetch(client: KubeClient, namespace: str, name: str) -> tuple[str, dict[str, Any]]:
-    """Return (kind, object) of the Deployment or, failing that, the StatefulSet of that name.
+async def fetch(client: KubeClient, namespace: str, name: str, *kinds: str) -> tuple[str, dict[str, Any]]:
+    """Return (kind, object) of the first of `kinds`, one or two, that there is of that name.
 
     Raises PlanProblem, KubeError.
     """
+    first, *others = kinds
     try:
-        return "Deployment", await client.get(object_path("Deployment", namespace, name))
+        return first, await client.get(object_path(first, namespace, name))
     except NotFound as missing:
-        try:
-            return "StatefulSet", await client.get(object_path("StatefulSet", namespace, name))
-        except NotFound:
-            raise PlanProblem(
-                f"no deployment or statefulset {name} in {namespace}", "check the namespace (-n) and the step's service"
-            ) from missing
-        except KubeError as error:
-            raise PlanProblem(
-                f"no deployment {name} in {namespace}; "
-                f"whether there is a statefulset cannot be told: {error.fault().reason}",
-                "check the namespace (-n), or ask for a role that allows: get statefulsets",
-            ) from error
+        none = PlanProblem(
+            f"no {' or '.join(kinds).lower()} {name} in {namespace}", "check the namespace (-n) and the step's service"
+        )
+        for other in others:
+            try:
+                return other, await client.get(object_path(other, namespace, name))
+            except NotFound:
+                continue
+            except KubeError as error:
+                raise PlanProblem(
+                    f"no {first.lower()} {name} in {namespace}; "
+                    f"whether there is a {other.lower()} cannot be told: {error.fault().reason}",
+                    f"check the namespace (-n), or ask for a role that allows: get {RESOURCES[other]}",
+                ) from error
+        raise none from missing
 
 
 async def fetch_configmap(client: KubeClient, namespace: str, name: str) -> dict[str, Any]:

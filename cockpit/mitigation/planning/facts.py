@@ -13,10 +13,19 @@ from urllib.parse import quote
 
 from cockpit.kubeapi.access_review import Review, review
 from cockpit.kubeapi.client import KubeClient
-from cockpit.kubeapi.errors import Conflict, KubeError
+from cockpit.kubeapi.errors import Conflict, KubeError, NotFound
 from cockpit.mitigation.cluster import dryrun, lease
 from cockpit.mitigation.cluster.guard_facts import Facts
-from cockpit.mitigation.cluster.objects import GROUPS, RESOURCES, WORKLOADS, Subject, replicas, selector, surge_of
+from cockpit.mitigation.cluster.objects import (
+    GROUPS,
+    RESOURCES,
+    WORKLOADS,
+    Subject,
+    object_path,
+    replicas,
+    selector,
+    surge_of,
+)
 from cockpit.mitigation.cluster.patches import at_version
 from cockpit.mitigation.cluster.rollout_state import others_named, owned
 from cockpit.mitigation.context import StepContext
@@ -52,12 +61,21 @@ async def gather(context: StepContext, draft: Draft, identity: str) -> Facts:
         name=subject.name,
     )
     situation = context.situation()
-    verdict, (scalers, scalers_reason), lease_held, (pods, pods_reason, others), already = await asyncio.gather(
+    of_workload = subject.kind in WORKLOADS
+    (
+        verdict,
+        (scalers, scalers_reason),
+        lease_held,
+        (pods, pods_reason, others),
+        already,
+        (namesake, namesake_reason),
+    ) = await asyncio.gather(
         asked,
-        _autoscalers(client, subject, situation) if subject.kind in WORKLOADS else _no_autoscalers(),
+        _autoscalers(client, subject, situation) if of_workload else _no_autoscalers(),
         held,
         _pods_left(client, subject) if subject.service.singleton else _nothing(),
         _runs_already(client, draft.patch) if subject.service.singleton else _none(),
+        _namesake(client, subject) if of_workload else _nobody(),
     )
     return Facts(
         review=verdict,
@@ -69,7 +87,28 @@ async def gather(context: StepContext, draft: Draft, identity: str) -> Facts:
         pods_reason=pods_reason,
         others=others,
         runs_already=already,
+        namesake=namesake,
+        namesake_reason=namesake_reason,
     )
+
+
+async def _nobody() -> tuple[str, str]:
+    return "", ""
+
+
+async def _namesake(client: KubeClient, subject: Subject) -> tuple[str, str]:
+    """Describe the StatefulSet that bears a Deployment's name, or the other way round.
+
+    Returns (words, why it cannot be told).
+    """
+    (other,) = (kind for kind in WORKLOADS if kind != subject.kind)
+    try:
+        found = await client.get(object_path(other, subject.namespace, subject.name))
+    except NotFound:
+        return "", ""
+    except KubeError as error:
+        return "", f"whether there is a {other.lower()} of that name too: {error.line()}"
+    return f"{other.lower()} {subject.name} (replicas: {replicas(found)})", ""
 
 
 async def _no_autoscalers() -> tuple[Sequence[Autoscaler] | None, str]:

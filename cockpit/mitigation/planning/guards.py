@@ -212,6 +212,16 @@ def deleting(given: GuardInput, patch: Patch) -> GuardResult | None:
 
 
 @of_object
+def namesake(given: GuardInput, patch: Patch) -> GuardResult | None:
+    """Say that a Deployment and a StatefulSet share the name: the step changes one alone."""
+    facts = given.facts
+    if facts.namesake:
+        reason = f"there is a {facts.namesake} too: this changes the {patch.subject.kind.lower()} alone"
+        return _result("namesake", Verdict.CONFIRM, reason, facts.namesake)
+    return _result("namesake", Verdict.NOTE, facts.namesake_reason) if facts.namesake_reason else None
+
+
+@of_object
 def autoscaler(given: GuardInput, patch: Patch) -> GuardResult | None:
     if patch.subject.kind not in WORKLOADS:
         return None
@@ -290,6 +300,7 @@ GUARDS: tuple[Guard, ...] = (
     direction,
     pausing,
     deleting,
+    namesake,
     autoscaler,
     gitops,
     lease,

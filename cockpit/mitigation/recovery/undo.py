@@ -119,7 +119,8 @@ async def recover(client: KubeClient, intent: Mapping[str, Any]) -> dict[str, An
     if not hidden:
         return kept
     found: dict[str, Any] = {}
-    _, obj = await fetch(client, str(intent["target"]["namespace"]), str(intent["target"]["name"]))
+    target = target_of(intent)
+    _, obj = await fetch(client, target.namespace, target.name, target.kind)
     for replicaset in await _replicasets(client, intent, obj):
         container = find_container(replicaset, str(kept["container"]))
         for entry in env_entries(container[1]) if container is not None else []:

@@ -20,7 +20,7 @@ from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import Conflict, KubeError, NotFound
 from cockpit.mitigation.cluster import dryrun
 from cockpit.mitigation.cluster.differences import outcome_of
-from cockpit.mitigation.cluster.objects import Subject, annotations_of, fetch, object_path
+from cockpit.mitigation.cluster.objects import WORKLOADS, Subject, annotations_of, fetch, object_path
 from cockpit.mitigation.cluster.rollout import Watched, Watcher
 from cockpit.mitigation.cluster.times import rfc3339
 from cockpit.mitigation.context import OnProgress, StepContext
@@ -66,8 +66,8 @@ class PatchStep(ABC):
         """Return the name of its object; "" when the step names none."""
 
     @abstractmethod
-    async def fetch(self, context: StepContext, name: str) -> Subject:
-        """Read the object.
+    async def fetch(self, context: StepContext, name: str, kind: str) -> Subject:
+        """Read the object; `kind` is that of the step which is taken back, else "".
 
         Raises PlanProblem, KubeError.
         """
@@ -104,14 +104,14 @@ class PatchStep(ABC):
 
     async def draft(self, request: PlanRequest, context: StepContext, salt: str) -> Draft:
         if request.undone is not None:
-            name = target_of(request.undone).name
+            name, kind = target_of(request.undone).name, target_of(request.undone).kind
         else:
             assert request.step is not None
-            name = self.target_name(request.step, request.values)
+            name, kind = self.target_name(request.step, request.values), ""
             if not name:
                 raise PlanProblem(f"step {request.step.id} names no service", "correct runbooks.toml: service")
         for last in (*([False] * (_TRIES - 1)), True):
-            subject = await self.fetch(context, name)
+            subject = await self.fetch(context, name, kind)
             draft = await self._draft_once(request, subject, context, salt)
             try:
                 dry_run, foreseen = await self._dry_run(subject, draft, context, salt)
@@ -250,8 +250,8 @@ class WorkloadStep(PatchStep):
     def target_name(self, step: Step, values: Mapping[str, str]) -> str:
         return step.service or ""
 
-    async def fetch(self, context: StepContext, name: str) -> Subject:
-        kind, obj = await fetch(context.client, context.namespace, name)
+    async def fetch(self, context: StepContext, name: str, kind: str) -> Subject:
+        kind, obj = await fetch(context.client, context.namespace, name, *([kind] if kind else WORKLOADS))
         service = context.runbooks.services.get(name) or Service()
         return Subject(*context.place, kind=kind, name=name, obj=obj, service=service)
 

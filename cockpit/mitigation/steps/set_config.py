@@ -46,7 +46,7 @@ class SetConfig(PatchStep):
             raise PlanProblem(f"step {step.id} names no ConfigMap", "correct runbooks.toml: args.configmap")
         return name
 
-    async def fetch(self, context: StepContext, name: str) -> Subject:
+    async def fetch(self, context: StepContext, name: str, kind: str) -> Subject:
         obj = await fetch_configmap(context.client, context.namespace, name)
         return Subject(*context.place, kind="ConfigMap", name=name, obj=obj, service=Service())
 
