@@ -33,7 +33,7 @@ def test_one_that_came_in_between_stops_the_send(rig: Rig) -> None:
     assert rig.writes() == []
 
 
-def test_that_it_cannot_be_told_is_said(rig: Rig) -> None:
+def test_that_it_cannot_be_known_is_said(rig: Rig) -> None:
     """S2: what may not be read is no "there is none"."""
     rig.do(lambda: rig.world.chaos.forbidden.add("get statefulsets"))
     found = guard(plan(rig.executor(), SCALE), "namesake")
