@@ -94,13 +94,14 @@ def _status_once(
         return ToggleStatus(
             name=name, toggle=toggle, deployment=workload.name, value=None, level="unset", reason=reason
         )
+    wrong = toggle.wrong(value)
     return ToggleStatus(
         name=name,
         toggle=toggle,
         deployment=workload.name,
         value=_shown(toggle, value),
-        level=_level(toggle, value),
-        reason=reason,
+        level="differs" if wrong else _level(toggle, value),
+        reason="; ".join(filter(None, (wrong, reason))),
     )
 
 
@@ -114,7 +115,7 @@ def _referred(source: str, namespace: str, cluster: Cluster) -> str | None:
 
 def _level(toggle: Toggle, value: str) -> str:
     if toggle.usual is None or value == toggle.usual:
-        return "usual" if toggle.usual is not None or not toggle.values or value in toggle.values else "differs"
+        return "usual"
     return "safest" if value == toggle.safest else "differs"
 
 

@@ -13,13 +13,13 @@ from typing import Any
 
 from cockpit.assessment.imagehistory import Ran, runs
 from cockpit.maintenance.answers import question
+from cockpit.maintenance.configs import config_findings
 from cockpit.maintenance.words import span
 from cockpit.model.maintenance import Finding, Question, RoundLine
 from cockpit.model.observed.cluster import Pod
 from cockpit.model.reading import Unknown, kind_unknown
 from cockpit.model.runbook import PAUSE_TOGGLE, Runbooks
 from cockpit.model.situation import Situation
-from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.patterns import compiled
 from cockpit.text import clean
 
@@ -28,7 +28,6 @@ PREFIX = "16.deploy."
 FRESH_S = 12 * 3600.0
 CHECKLISTS = "checklists"
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
-_KEY = re.compile(r"M0_[A-Z0-9_]+")
 _SHOWN = 6
 
 
@@ -86,53 +85,7 @@ def _migrates(pod: Pod, pattern: str) -> bool:
 
 
 def _configs(at: Deploying) -> Line:
-    """Check the runbooks in force, the values of toggles, and the keys of the ConfigMaps.
-
-    The runbooks have no problem, the values are allowed, no key is unknown.
-    """
-    situation, runbooks = at.situation, at.runbooks
-    found = [Finding("attention", clean(problem, 200)) for problem in runbooks.problems[:_SHOWN]]
-    if not found:
-        found.append(
-            Finding("ok", f"runbooks ({clean(runbooks.origin, 120)}): {len(runbooks.runbooks)} runbooks, no problem")
-        )
-    bad = [
-        f"{t.name} on {t.deployment} is {clean(t.value, 40)}: expected one of {', '.join(t.toggle.values)}"
-        for t in situation.toggles
-        if t.toggle.values and t.value is not None and t.level != "unknown" and t.value not in t.toggle.values
-    ]
-    unread = sorted({clean(t.reason, 160) for t in situation.toggles if t.level == "unknown"})
-    found += [Finding("attention", words) for words in bad]
-    found += [Finding("unknown", f"toggles: {words}") for words in unread[:_SHOWN]]
-    if not bad and not unread:
-        found.append(Finding("ok", f"{len(situation.toggles)} toggles have values that are allowed"))
-    return found + _keys(at), None
-
-
-def _keys(at: Deploying) -> list[Finding]:
-    wanted = {toggle.configmap for toggle in at.runbooks.toggles.values() if toggle.configmap}
-    steps = [
-        step
-        for runbook in at.runbooks.runbooks
-        for step in runbook.mitigations
-        if STEP_KINDS[step.kind].patches == "ConfigMap"
-    ]
-    known = {*at.runbooks.toggles, *(step.args.get("key", "") for step in steps)}
-    heads = tuple(name[:-1] for name in at.runbooks.toggles if name.endswith("*"))
-    found: list[Finding] = []
-    for name in sorted(wanted):
-        held = [config for (_, own), config in at.situation.cluster.configmaps.items() if own == name]
-        blind = kind_unknown(at.situation.kinds, "configmaps", at.situation.mono)
-        if blind or not held:
-            found.append(Finding("unknown", f"configmap {name}: {blind or 'there is none in the watched namespaces'}"))
-            continue
-        keys = {key for config in held for key in config.data if _KEY.fullmatch(key)}
-        strange = sorted(key for key in keys if key not in known and not key.startswith(heads or ("\0",)))
-        words = f"configmap {name}: keys that runbooks.toml does not know: {', '.join(strange[:_SHOWN])}"
-        found.append(
-            Finding("attention", words) if strange else Finding("ok", f"configmap {name}: every M0_ key is known")
-        )
-    return found
+    return config_findings(at.situation, at.runbooks), None
 
 
 def _canary(at: Deploying) -> Line:

@@ -7,6 +7,8 @@ Everywhere a list of alternatives is closed it is a Literal; times are seconds.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +18,7 @@ from cockpit.errors import UnknownName
 Severity = Literal["SEV0", "SEV1", "SEV2", "SEV3"]
 Direction = Literal["above", "below"]  # which side of the thresholds is bad
 ParamType = Literal["int", "string", "choice", "url", "image"]
+ValueType = Literal["int", "number", "url", "name", "names"]
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -87,18 +90,76 @@ class Service(_Entry, frozen=True, kw_only=True):
 PUBLISH_TOGGLE, PAUSE_TOGGLE = "M0_PUBLISH_ENABLED", "M0_MARKET_PAUSE_"
 
 
-class Toggle(_Entry, frozen=True, kw_only=True):
+class Variable(_Entry, frozen=True, kw_only=True):
+    """Describes `[variables.NAME]`: what an environment variable or a ConfigMap's key may be.
+
+    `type`: "int" and "number" (from `minimum` to `maximum`), "url" (of one of `schemes`), "name",
+    "names" (separated by commas, none is allowed). `values`: one of these, instead.
+    """
+
+    type: ValueType | None = None
+    values: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    note: str = ""
+
+    @property
+    def said(self) -> bool:
+        """Tell whether anything is said of what it may be."""
+        return bool(self.values) or self.type is not None
+
+    def wrong(self, value: str) -> str:
+        """Return what was expected where the value is none that is allowed, else ""."""
+        if self.values:
+            return "" if value in self.values else f"expected one of {', '.join(self.values)}"
+        return "" if self._fits(value) else self.expected
+
+    def _fits(self, value: str) -> bool:
+        match self.type:
+            case "int" | "number":
+                form = _INT if self.type == "int" else _NUMBER
+                low, high = self.minimum, self.maximum
+                if form.fullmatch(value) is None:
+                    return False
+                return (low is None or float(value) >= low) and (high is None or float(value) <= high)
+            case "url":
+                scheme, mark, rest = value.partition("://")
+                known = scheme.lower() in self.schemes if self.schemes else _SCHEME.fullmatch(scheme) is not None
+                return bool(mark) and known and _HOST.match(rest) is not None
+            case "name":
+                return _NAME.fullmatch(value) is not None
+            case "names":
+                return not value or all(_NAME.fullmatch(part.strip()) for part in value.split(","))
+            case None:
+                return True
+
+    @property
+    def expected(self) -> str:
+        if self.type == "url":
+            return f"expected a URL ({', '.join(f'{each}://' for each in self.schemes) or 'scheme://host'}…)"
+        low, high = self.minimum, self.maximum
+        bounds = "" if low is None else f" from {low:g} to {high:g}" if high is not None else f" of at least {low:g}"
+        bounds = f" of at most {high:g}" if low is None and high is not None else bounds
+        return f"expected {_TYPES[self.type or 'name']}{bounds}"
+
+
+_TYPES = {"int": "a whole number", "number": "a number", "name": "a name", "names": "names, separated by commas"}
+_INT, _NUMBER = re.compile(r"[+-]?[0-9]{1,18}"), re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_SCHEME, _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}"), re.compile(r"[^\s/?#]+(?!\s)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,252}")
+
+
+class Toggle(Variable, frozen=True, kw_only=True):
     """Describes `[toggles.NAME]`; a `*` at the end of NAME stands for any suffix."""
 
     item: str | None = None
     deployments: tuple[str, ...]
-    values: tuple[str, ...] = ()
     secret: bool = False
     url: bool = False  # shown as scheme and host only
     safest: str | None = None
     usual: str | None = None
     configmap: str | None = None  # where it may live instead, e.g. m0-engine-config
-    note: str = ""
 
 
 class Param(_Entry, frozen=True, kw_only=True):
@@ -251,6 +312,7 @@ class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
     services: dict[str, Service]
     toggles: dict[str, Toggle]
     runbooks: tuple[Runbook, ...]
+    variables: dict[str, Variable] = {}
     origin: str = "packaged"
     problems: tuple[str, ...] = ()  # why an operator's file was not used, one line each: file:line: key: expectation
 
@@ -277,6 +339,12 @@ class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
         names = (word for step in found.mitigations for word in (step.id, step.item) if word)
         remedy = f"see `m0-cockpit runbooks show {found.number}`"
         raise UnknownName("step", name, names, remedy, within=f"runbook {found.number}")
+
+    def variable(self, name: str) -> Variable | None:
+        """Find what a variable or a ConfigMap's key may be; None: nothing is said of it."""
+        found = self.toggles.get(name) or self.variables.get(name)
+        rows: Iterable[tuple[str, Variable]] = (*self.toggles.items(), *self.variables.items())
+        return found or next((row for head, row in rows if head[-1:] == "*" and name.startswith(head[:-1])), None)
 
     def as_json(self) -> Any:
         return msgspec.to_builtins(self)

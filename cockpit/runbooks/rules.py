@@ -21,6 +21,7 @@ from cockpit.model.runbook import (
     Toggle,
     Triage,
     Validation,
+    Variable,
 )
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.lines import Path
@@ -46,6 +47,13 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
                 for key, value in (("safest", entry.safest), ("usual", entry.usual)):
                     if value is not None and entry.values and value not in entry.values:
                         report((*path, key), f"expected one of its values {', '.join(entry.values)}")
+                    elif value and entry.wrong(value):
+                        report((*path, key), entry.wrong(value))
+                _variable(entry, path, report)
+            case Variable():
+                _variable(entry, path, report)
+                if not entry.said:
+                    report((*path, "type"), "missing: expected `type` or `values`")
             case Step():
                 check_step(entry, path, names, report)
             case Symptom():
@@ -109,6 +117,17 @@ def _signal(signal: SignalDef, path: Path, names: Names, report: Report) -> None
         for key, number in (("warn", signal.warn), ("crit", signal.crit)):
             if number is not None and number <= 0:
                 report((*path, key), "expected a multiple of the baseline, above 0")
+
+
+def _variable(row: Variable, path: Path, report: Report) -> None:
+    """Report bounds of what has none, and those that leave nothing."""
+    low, high = row.minimum, row.maximum
+    if row.type not in ("int", "number") and (low is not None or high is not None):
+        report((*path, "minimum" if low is not None else "maximum"), 'expected only with type "int" or "number"')
+    if low is not None and high is not None and low > high:
+        report((*path, "minimum"), f"expected at most `maximum` ({high:g})")
+    if row.schemes and row.type != "url":
+        report((*path, "schemes"), 'expected only with type "url"')
 
 
 def _value_name(value: str, path: Path, names: Names, report: Report) -> None:

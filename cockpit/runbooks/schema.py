@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from cockpit.model.runbook import Query, Runbook, Runbooks, Service, SignalDef, Stage, Toggle
+from cockpit.model.runbook import Query, Runbook, Runbooks, Service, SignalDef, Stage, Toggle, Variable
 from cockpit.runbooks.describe import describe as describe
 from cockpit.runbooks.lines import Lines, Path
 from cockpit.runbooks.references import Names
@@ -50,6 +50,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stages: tuple[Stage, ...] = ()
     services: dict[str, Service] = {}
     toggles: dict[str, Toggle] = {}
+    variables: dict[str, Variable] = {}
     runbook: tuple[Runbook, ...] = ()
 
 
@@ -139,6 +140,7 @@ def _runbooks(raw: Mapping[str, Any], origin: str) -> Runbooks:
         stages=file.stages,
         services=file.services,
         toggles=file.toggles,
+        variables=file.variables,
         runbooks=runbooks,
         origin=origin,
     )

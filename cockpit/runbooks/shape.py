@@ -10,7 +10,7 @@ from typing import Any, get_args
 import msgspec
 
 from cockpit.errors import nearest
-from cockpit.model.runbook import Query, Runbook, Service, SignalDef, Stage, Step, Toggle
+from cockpit.model.runbook import Query, Runbook, Service, SignalDef, Stage, Step, Toggle, Variable
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.lines import Path
 
@@ -22,6 +22,7 @@ TABLES: Mapping[str, type[msgspec.Struct]] = {
     "signals": SignalDef,
     "services": Service,
     "toggles": Toggle,
+    "variables": Variable,
 }
 ARRAYS: Mapping[str, type[msgspec.Struct]] = {"stages": Stage, "runbook": Runbook}
 #: What a key may be beside its type, where a registry decides that.

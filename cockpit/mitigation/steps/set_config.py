@@ -114,9 +114,10 @@ def _check(subject: Subject, key: str, value: str | None, runbooks: Runbooks) ->
         raise PlanProblem(
             f"the value of {key} is larger than {_MOST // 1024} KiB", "a ConfigMap holds no more: make it smaller"
         )
-    toggle = runbooks.toggles.get(key)
-    if toggle is not None and toggle.values and value is not None and value not in toggle.values:
-        raise PlanProblem(f"{key}={clean(value, 80)}: not a value of {key}", "one of " + ", ".join(toggle.values))
+    known = runbooks.variable(key)
+    wrong = known.wrong(value) if known is not None and value is not None else ""
+    if wrong:
+        raise PlanProblem(f"{key}={display_value(runbooks, key, value or '')}: not a value of {key}", wrong)
 
 
 def _as_env(key: str, value: str | None) -> dict[str, dict[str, Any] | None]:

@@ -31,7 +31,7 @@ from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
 from cockpit.mitigation.steps.workload import template
 from cockpit.model.plan import Change
 from cockpit.model.runbook import Runbooks, Step
-from cockpit.secrets import display_env, env_value, fingerprint, safe_to_journal, toggle_of
+from cockpit.secrets import display_env, display_value, env_value, fingerprint, safe_to_journal
 
 Values = Mapping[str, Mapping[str, Any] | None]
 
@@ -126,13 +126,12 @@ def _hidden(around: PatchContext, wanted: Values, before: Values) -> tuple[str, 
 
 def _check(runbooks: Runbooks, env: Values) -> None:
     for name, value in env.items():
-        found = toggle_of(runbooks, name)
-        if found is None or value is None or not found[1].values or "value" not in value:
+        known = runbooks.variable(name)
+        if known is None or value is None or "value" not in value:
             continue
-        if value["value"] not in found[1].values:
-            raise PlanProblem(
-                f"{name}={value['value']}: not a value of {found[0]}", "one of " + ", ".join(found[1].values)
-            )
+        wrong = known.wrong(value["value"])
+        if wrong:
+            raise PlanProblem(f"{name}={display_value(runbooks, name, value['value'])}: not a value of {name}", wrong)
 
 
 def _patch(
