@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -19,6 +19,9 @@ Severity = Literal["SEV0", "SEV1", "SEV2", "SEV3"]
 Direction = Literal["above", "below"]  # which side of the thresholds is bad
 ParamType = Literal["int", "string", "choice", "url", "image"]
 ValueType = Literal["int", "number", "url", "name", "names"]
+#: Of named levels, in the order of the toggle's `values`. "adds": a list of names that keeps those
+#: it has; "changes": to another value, of no order.
+StepDirection = Literal["raises", "lowers", "adds", "changes"]
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -84,17 +87,22 @@ class Service(_Entry, frozen=True, kw_only=True):
     singleton: bool = False  # never above one replica, never a surge (m0-submitter)
     publishes: bool = False  # at 0 replicas the network publishes nothing
     scalable: bool = True
+    capabilities: tuple[str, ...] | None = None  # what it can do, where it does not say so itself; None: not known
 
 
 #: The toggle of publishing (q.toggle.1), and the head of those that pause a market (q.toggle.4).
 PUBLISH_TOGGLE, PAUSE_TOGGLE = "M0_PUBLISH_ENABLED", "M0_MARKET_PAUSE_"
 
 
+UNLIMITED = "unlimited"
+
+
 class Variable(_Entry, frozen=True, kw_only=True):
     """Describes `[variables.NAME]`: what an environment variable or a ConfigMap's key may be.
 
     `type`: "int" and "number" (from `minimum` to `maximum`), "url" (of one of `schemes`), "name",
-    "names" (separated by commas, none is allowed). `values`: one of these, instead.
+    "names" (separated by commas, none is allowed). `values`: one of these, instead, in their order.
+    `unset`: what it means that it is not set: a value, "unlimited", or "configmap NAME/KEY".
     """
 
     type: ValueType | None = None
@@ -102,6 +110,7 @@ class Variable(_Entry, frozen=True, kw_only=True):
     schemes: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    unset: str | None = None
     note: str = ""
 
     @property
@@ -162,6 +171,44 @@ class Toggle(Variable, frozen=True, kw_only=True):
     configmap: str | None = None  # where it may live instead, e.g. m0-engine-config
 
 
+class Condition(_Entry, frozen=True, kw_only=True):
+    """Describes `[conditions.NAME]`: what a step is allowed by or called for, measured.
+
+    `text` goes on from "only if". Exactly one of: `signals`, which must all be `at` that level
+    (warn: at least warn), and have been for `for` seconds; `one-of`, of which one must; `value` of
+    a source, within `at-least` and `at-most`; `toggle`, which must be one of `is`; `capability`, as
+    `SERVICE:NAME`; `scales`, a service of which more may run; `changed`, as `SERVICE:VARIABLE`, of
+    which another value ran before; `sets`, as `SERVICE:VARIABLE`, which is set to something.
+    """
+
+    text: str
+    signals: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()
+    at: Literal["ok", "warn", "crit"] = "ok"
+    hold: float = msgspec.field(default=0.0, name="for")
+    value: str | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    toggle: str | None = None
+    values: tuple[str, ...] = msgspec.field(default=(), name="is")
+    capability: str | None = None
+    scales: str | None = None
+    changed: str | None = None
+    sets: str | None = None
+
+    #: The keys of which a condition has exactly one.
+    SOURCES: ClassVar[tuple[str, ...]] = (
+        "signals",
+        "one_of",
+        "value",
+        "toggle",
+        "capability",
+        "scales",
+        "changed",
+        "sets",
+    )
+
+
 class Param(_Entry, frozen=True, kw_only=True):
     """Describes a typed parameter of a step.
 
@@ -213,6 +260,9 @@ class Step(_Entry, frozen=True, kw_only=True):
     Which keys a kind needs: `step_kinds.py`. `holds` marks a step that stops harm and cures
     nothing: it is proved by what it does, never by the runbook's validation. `validation` of its
     own takes the place of the runbook's.
+
+    `direction`: which way it moves what it sets; the other way it is stopped. `requires`, `unless`:
+    conditions that allow it. `proves`: the signals that it must move.
     """
 
     id: str
@@ -220,9 +270,13 @@ class Step(_Entry, frozen=True, kw_only=True):
     title: str
     kind: str  # a row of step_kinds.py
     when: str = ""  # the cause it is for, in words
-    cause: str | None = None  # item id of the cause it answers
+    cause: str | None = None  # item or id of the cause it answers
     service: str | None = None  # the target deployment
     container: str | None = None
+    direction: StepDirection | None = None
+    requires: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    proves: tuple[str, ...] = ()
     replicas: int | str | None = None  # a number or "{param}"
     env: dict[str, str] = msgspec.field(default_factory=dict)  # values may hold "{param}"
     image: str | None = None
@@ -272,8 +326,12 @@ class Triage(_Entry, frozen=True, kw_only=True):
 
 
 class Cause(_Entry, frozen=True, kw_only=True):
-    """Describes a cause, marked likeliest when its signals are at least warn."""
+    """Describes a cause, marked likeliest when its signals are at least warn.
 
+    A step's `cause` names it by its item, or by its `id`.
+    """
+
+    id: str | None = None
     item: str | None = None
     text: str
     signals: tuple[str, ...] = ()
@@ -313,6 +371,7 @@ class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
     toggles: dict[str, Toggle]
     runbooks: tuple[Runbook, ...]
     variables: dict[str, Variable] = {}
+    conditions: dict[str, Condition] = {}
     origin: str = "packaged"
     problems: tuple[str, ...] = ()  # why an operator's file was not used, one line each: file:line: key: expectation
 

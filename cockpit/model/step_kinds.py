@@ -79,6 +79,11 @@ class StepSpec(metaclass=RowType):
         return "view" in self.needs
 
     @property
+    def sets_value(self) -> bool:
+        """Return whether it sets what has a value now: replicas, variables, a key, an image."""
+        return bool(self.patches) and not {"replicas", "env", "image", "args.value"}.isdisjoint(self.needs)
+
+    @property
     def asks(self) -> bool:
         """Return whether it asks the operator, and records the answer."""
         return "question" in self.needs

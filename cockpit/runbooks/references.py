@@ -11,6 +11,7 @@ from cockpit.model.views import BY_NAME
 from cockpit.patterns import PatternRefused, compiled
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.shape import Report
+from cockpit.sources.families import FAMILIES
 
 MOST_TAIL = 10_000  # older lines of each pod
 #: A "{param}" in a text of a step.
@@ -28,11 +29,12 @@ class Names:
             table = raw.get(key)
             return list(table) if isinstance(table, dict) else []
 
-        self.queries, self.signals, self.services, self.toggles = (
+        self.queries, self.signals, self.services, self.toggles, self.conditions = (
             of("queries"),
             of("signals"),
             of("services"),
             of("toggles"),
+            of("conditions"),
         )
 
 
@@ -43,6 +45,19 @@ def check_names(
         if name not in known:
             at = path if single else (*path, index)
             report(at, f"expected the name of a {what}, there is no {name!r}{nearest(name, known)}")
+
+
+def check_value_name(value: str, path: Path, names: Names, report: Report) -> None:
+    family = FAMILIES.get(value.partition(".")[0])
+    if family is not None:
+        if family.knows(value):
+            return
+        service = family.service_of(value)
+        if service is not None:
+            check_names((service,), path, names.services, "service", report, single=True)
+            return
+    known = [name for each in ((family,) if family else FAMILIES.values()) for name in each.spelt]
+    report(path, f"expected one of {', '.join(known)}, got {value!r}")
 
 
 def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Names, report: Report) -> None:

@@ -12,6 +12,7 @@ from cockpit.errors import nearest
 from cockpit.model.runbook import (
     Cause,
     ChecklistLine,
+    Condition,
     Query,
     Runbook,
     SignalDef,
@@ -24,11 +25,11 @@ from cockpit.model.runbook import (
     Variable,
 )
 from cockpit.model.step_kinds import STEP_KINDS
+from cockpit.runbooks.conditions import check_condition, check_unset
 from cockpit.runbooks.lines import Path
-from cockpit.runbooks.references import Names, check_names, check_view
+from cockpit.runbooks.references import Names, check_names, check_value_name, check_view
 from cockpit.runbooks.shape import Report
 from cockpit.runbooks.step_rules import check_step
-from cockpit.sources.families import FAMILIES
 
 
 def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Report, raw: Mapping[str, Any]) -> None:
@@ -54,6 +55,8 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
                 _variable(entry, path, report)
                 if not entry.said:
                     report((*path, "type"), "missing: expected `type` or `values`")
+            case Condition():
+                check_condition(entry, path, names, report)
             case Step():
                 check_step(entry, path, names, report)
             case Symptom():
@@ -97,7 +100,7 @@ def _signal(signal: SignalDef, path: Path, names: Names, report: Report) -> None
         got = "neither" if signal.promql is None else "both"
         report((*path, "value" if signal.promql else "promql"), f"expected either `promql` or `value`, got {got}")
     if signal.value is not None:
-        _value_name(signal.value, (*path, "value"), names, report)
+        check_value_name(signal.value, (*path, "value"), names, report)
     for key, number in (("warn", signal.warn), ("crit", signal.crit), ("absent", signal.absent)):
         if number is not None and not math.isfinite(number):
             report((*path, key), "expected a finite number")
@@ -126,21 +129,9 @@ def _variable(row: Variable, path: Path, report: Report) -> None:
         report((*path, "minimum" if low is not None else "maximum"), 'expected only with type "int" or "number"')
     if low is not None and high is not None and low > high:
         report((*path, "minimum"), f"expected at most `maximum` ({high:g})")
+    check_unset(row, path, report)
     if row.schemes and row.type != "url":
         report((*path, "schemes"), 'expected only with type "url"')
-
-
-def _value_name(value: str, path: Path, names: Names, report: Report) -> None:
-    family = FAMILIES.get(value.partition(".")[0])
-    if family is not None:
-        if family.knows(value):
-            return
-        service = family.service_of(value)
-        if service is not None:
-            check_names((service,), path, names.services, "service", report, single=True)
-            return
-    known = [name for each in ((family,) if family else FAMILIES.values()) for name in each.spelt]
-    report(path, f"expected one of {', '.join(known)}, got {value!r}")
 
 
 def _runbooks(found: Mapping[Path, msgspec.Struct], report: Report) -> None:
@@ -161,8 +152,13 @@ def _runbooks(found: Mapping[Path, msgspec.Struct], report: Report) -> None:
                 report((*path, "id"), f"expected each step id once in a runbook, {entry.id!r} is there twice")
             else:
                 own[entry.id] = (path, entry)
-    for own in steps.values():
+    for place, own in steps.items():
+        causes = [e for p, e in found.items() if isinstance(e, Cause) and p[:2] == place]
+        named = [name for cause in causes for name in (cause.id, cause.item) if name]
         for path, step in own.values():
+            if step.cause is not None and step.cause not in named:
+                why = f"expected a cause of this runbook, there is no {step.cause!r}{nearest(step.cause, named)}"
+                report((*path, "cause"), why)
             for index, name in enumerate(step.steps):
                 if name not in own:
                     known = list(own)

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from cockpit.model.runbook import Query, Runbook, Runbooks, Service, SignalDef, Stage, Toggle, Variable
+from cockpit.model.runbook import Condition, Query, Runbook, Runbooks, Service, SignalDef, Stage, Toggle, Variable
 from cockpit.runbooks.describe import describe as describe
 from cockpit.runbooks.lines import Lines, Path
 from cockpit.runbooks.references import Names
@@ -51,6 +51,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     services: dict[str, Service] = {}
     toggles: dict[str, Toggle] = {}
     variables: dict[str, Variable] = {}
+    conditions: dict[str, Condition] = {}
     runbook: tuple[Runbook, ...] = ()
 
 
@@ -141,6 +142,7 @@ def _runbooks(raw: Mapping[str, Any], origin: str) -> Runbooks:
         services=file.services,
         toggles=file.toggles,
         variables=file.variables,
+        conditions=file.conditions,
         runbooks=runbooks,
         origin=origin,
     )
@@ -183,12 +185,20 @@ def _over(before: Any, entry: Any) -> Any:
     if not isinstance(before, dict) or not isinstance(entry, dict):
         return entry
     kept = dict(before)
-    if "value" in entry or "promql" in entry:
-        kept.pop("promql", None)
-        kept.pop("value", None)
-        if "value" in entry:
-            kept.pop("baseline", None)
+    for sources, theirs in _SOURCES:
+        if not sources.isdisjoint(entry):
+            kept = {key: value for key, value in kept.items() if key not in sources | theirs}
+    if "value" in entry:
+        kept.pop("baseline", None)
     return {**kept, **entry}
+
+
+#: Keys that say where a signal or a condition comes from, and those that go with them: one that
+#: brings its own drops the packaged ones.
+_SOURCES = (
+    (frozenset({"value", "promql"}), frozenset[str]()),
+    (frozenset(key.replace("_", "-") for key in Condition.SOURCES), frozenset({"at-least", "at-most", "is"})),
+)
 
 
 def _merge_runbooks(before: list[Any], own: list[Any]) -> tuple[list[Any], dict[int, int | None]]:

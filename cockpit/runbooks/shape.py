@@ -10,7 +10,7 @@ from typing import Any, get_args
 import msgspec
 
 from cockpit.errors import nearest
-from cockpit.model.runbook import Query, Runbook, Service, SignalDef, Stage, Step, Toggle, Variable
+from cockpit.model.runbook import Condition, Query, Runbook, Service, SignalDef, Stage, Step, Toggle, Variable
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.lines import Path
 
@@ -23,6 +23,7 @@ TABLES: Mapping[str, type[msgspec.Struct]] = {
     "services": Service,
     "toggles": Toggle,
     "variables": Variable,
+    "conditions": Condition,
 }
 ARRAYS: Mapping[str, type[msgspec.Struct]] = {"stages": Stage, "runbook": Runbook}
 #: What a key may be beside its type, where a registry decides that.
@@ -142,7 +143,8 @@ def _explain(message: str, kind: Any) -> tuple[Path, str]:
         return where, f"expected {' or '.join(names)}, got {_WORDS.get(wanted[2], wanted[2])}"
     value = re.match(r"Invalid enum value (.+)$", message, re.S)
     if value is not None:
-        choices = [str(choice) for choice in get_args(kind)]
+        inner = next((each for each in get_args(kind) if get_args(each)), kind)  # of a key that may be left out
+        choices = [str(choice) for choice in get_args(inner)]
         return where, _one_of(choices, value[1].strip("'"))
     return where, message[:1].lower() + message[1:]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from cockpit.errors import nearest
 from cockpit.model.runbook import Param, Step
 from cockpit.model.step_kinds import STEP_KINDS, StepSpec, value_at
+from cockpit.runbooks.conditions import check_direction
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.references import BRACES, Names, check_names, check_pattern, check_view
 from cockpit.runbooks.shape import Report
@@ -28,6 +29,7 @@ def check_step(step: Step, path: Path, names: Names, report: Report) -> None:
     if step.service is not None:
         check_names((step.service,), (*path, "service"), names.services, "service", report, single=True)
     check_names(step.signals, (*path, "signals"), names.signals, "signal", report)
+    check_direction(step, path, names, report)
     check_view(step.view, step.args, path, names, report)
     if isinstance(step.replicas, int) and step.replicas < 0:
         report((*path, "replicas"), "expected 0 or more")
