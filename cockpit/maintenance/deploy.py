@@ -85,6 +85,7 @@ def _migrates(pod: Pod, pattern: str) -> bool:
 
 
 def _configs(at: Deploying) -> Line:
+    """Hold each toggle, variable and key against what it may be."""
     return config_findings(at.situation, at.runbooks), None
 
 

@@ -7,28 +7,28 @@ Everywhere a list of alternatives is closed it is a Literal; times are seconds.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from cockpit.errors import UnknownName
+from cockpit.model.sections.condition import Condition as Condition
+from cockpit.model.sections.entry import Entry
+from cockpit.model.sections.variable import PAUSE_TOGGLE as PAUSE_TOGGLE
+from cockpit.model.sections.variable import PUBLISH_TOGGLE as PUBLISH_TOGGLE
+from cockpit.model.sections.variable import Toggle as Toggle
+from cockpit.model.sections.variable import Variable as Variable
 
 Severity = Literal["SEV0", "SEV1", "SEV2", "SEV3"]
 Direction = Literal["above", "below"]  # which side of the thresholds is bad
 ParamType = Literal["int", "string", "choice", "url", "image"]
-ValueType = Literal["int", "number", "url", "name", "names"]
 #: Of named levels, in the order of the toggle's `values`. "adds": a list of names that keeps those
 #: it has; "changes": to another value, of no order.
 StepDirection = Literal["raises", "lowers", "adds", "changes"]
 
 
-class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    """Refuses unknown keys: a misspelt threshold must not pass for an absent one."""
-
-
-class Query(_Entry, frozen=True, kw_only=True):
+class Query(Entry, frozen=True, kw_only=True):
     """Describes `[queries.NAME]`: PromQL that a panel shows (a table by label, a sparkline).
 
     Signals carry their own query.
@@ -40,7 +40,7 @@ class Query(_Entry, frozen=True, kw_only=True):
     max_age: float = 30.0
 
 
-class SignalDef(_Entry, frozen=True, kw_only=True):
+class SignalDef(Entry, frozen=True, kw_only=True):
     """Describes `[signals.NAME]`: where a value comes from and when it is bad.
 
     Exactly one of `promql` and `value`.
@@ -71,7 +71,7 @@ class SignalDef(_Entry, frozen=True, kw_only=True):
     dangerous: bool = False  # holds → re-enabling publishing or relaxing a guardrail is dangerous (invalid signatures)
 
 
-class Stage(_Entry, frozen=True, kw_only=True):
+class Stage(Entry, frozen=True, kw_only=True):
     """Describes one of the `[[stages]]`, in pipeline order."""
 
     name: str
@@ -79,7 +79,7 @@ class Stage(_Entry, frozen=True, kw_only=True):
     signals: tuple[str, ...] = ()  # all that decide the state; the headline counts too
 
 
-class Service(_Entry, frozen=True, kw_only=True):
+class Service(Entry, frozen=True, kw_only=True):
     """Describes `[services.NAME]`: a deployment (or statefulset) of the pipeline."""
 
     item: str | None = None
@@ -90,126 +90,7 @@ class Service(_Entry, frozen=True, kw_only=True):
     capabilities: tuple[str, ...] | None = None  # what it can do, where it does not say so itself; None: not known
 
 
-#: The toggle of publishing (q.toggle.1), and the head of those that pause a market (q.toggle.4).
-PUBLISH_TOGGLE, PAUSE_TOGGLE = "M0_PUBLISH_ENABLED", "M0_MARKET_PAUSE_"
-
-
-UNLIMITED = "unlimited"
-
-
-class Variable(_Entry, frozen=True, kw_only=True):
-    """Describes `[variables.NAME]`: what an environment variable or a ConfigMap's key may be.
-
-    `type`: "int" and "number" (from `minimum` to `maximum`), "url" (of one of `schemes`), "name",
-    "names" (separated by commas, none is allowed). `values`: one of these, instead, in their order.
-    `unset`: what it means that it is not set: a value, "unlimited", or "configmap NAME/KEY".
-    """
-
-    type: ValueType | None = None
-    values: tuple[str, ...] = ()
-    schemes: tuple[str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    unset: str | None = None
-    note: str = ""
-
-    @property
-    def said(self) -> bool:
-        """Tell whether anything is said of what it may be."""
-        return bool(self.values) or self.type is not None
-
-    def wrong(self, value: str) -> str:
-        """Return what was expected where the value is none that is allowed, else ""."""
-        if self.values:
-            return "" if value in self.values else f"expected one of {', '.join(self.values)}"
-        return "" if self._fits(value) else self.expected
-
-    def _fits(self, value: str) -> bool:
-        match self.type:
-            case "int" | "number":
-                form = _INT if self.type == "int" else _NUMBER
-                low, high = self.minimum, self.maximum
-                if form.fullmatch(value) is None:
-                    return False
-                return (low is None or float(value) >= low) and (high is None or float(value) <= high)
-            case "url":
-                scheme, mark, rest = value.partition("://")
-                known = scheme.lower() in self.schemes if self.schemes else _SCHEME.fullmatch(scheme) is not None
-                return bool(mark) and known and _HOST.match(rest) is not None
-            case "name":
-                return _NAME.fullmatch(value) is not None
-            case "names":
-                return not value or all(_NAME.fullmatch(part.strip()) for part in value.split(","))
-            case None:
-                return True
-
-    @property
-    def expected(self) -> str:
-        if self.type == "url":
-            return f"expected a URL ({', '.join(f'{each}://' for each in self.schemes) or 'scheme://host'}…)"
-        low, high = self.minimum, self.maximum
-        bounds = "" if low is None else f" from {low:g} to {high:g}" if high is not None else f" of at least {low:g}"
-        bounds = f" of at most {high:g}" if low is None and high is not None else bounds
-        return f"expected {_TYPES[self.type or 'name']}{bounds}"
-
-
-_TYPES = {"int": "a whole number", "number": "a number", "name": "a name", "names": "names, separated by commas"}
-_INT, _NUMBER = re.compile(r"[+-]?[0-9]{1,18}"), re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
-_SCHEME, _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}"), re.compile(r"[^\s/?#]+(?!\s)")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,252}")
-
-
-class Toggle(Variable, frozen=True, kw_only=True):
-    """Describes `[toggles.NAME]`; a `*` at the end of NAME stands for any suffix."""
-
-    item: str | None = None
-    deployments: tuple[str, ...]
-    secret: bool = False
-    url: bool = False  # shown as scheme and host only
-    safest: str | None = None
-    usual: str | None = None
-    configmap: str | None = None  # where it may live instead, e.g. m0-engine-config
-
-
-class Condition(_Entry, frozen=True, kw_only=True):
-    """Describes `[conditions.NAME]`: what a step is allowed by or called for, measured.
-
-    `text` goes on from "only if". Exactly one of: `signals`, which must all be `at` that level
-    (warn: at least warn), and have been for `for` seconds; `one-of`, of which one must; `value` of
-    a source, within `at-least` and `at-most`; `toggle`, which must be one of `is`; `capability`, as
-    `SERVICE:NAME`; `scales`, a service of which more may run; `changed`, as `SERVICE:VARIABLE`, of
-    which another value ran before; `sets`, as `SERVICE:VARIABLE`, which is set to something.
-    """
-
-    text: str
-    signals: tuple[str, ...] = ()
-    one_of: tuple[str, ...] = ()
-    at: Literal["ok", "warn", "crit"] = "ok"
-    hold: float = msgspec.field(default=0.0, name="for")
-    value: str | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-    toggle: str | None = None
-    values: tuple[str, ...] = msgspec.field(default=(), name="is")
-    capability: str | None = None
-    scales: str | None = None
-    changed: str | None = None
-    sets: str | None = None
-
-    #: The keys of which a condition has exactly one.
-    SOURCES: ClassVar[tuple[str, ...]] = (
-        "signals",
-        "one_of",
-        "value",
-        "toggle",
-        "capability",
-        "scales",
-        "changed",
-        "sets",
-    )
-
-
-class Param(_Entry, frozen=True, kw_only=True):
+class Param(Entry, frozen=True, kw_only=True):
     """Describes a typed parameter of a step.
 
     `choices` are fixed; `choices-from` names a live list (`rpc-endpoints`, `toggle:NAME`,
@@ -233,7 +114,7 @@ class Param(_Entry, frozen=True, kw_only=True):
     leading_dash: bool = False  # a value may begin with "-" in a command's argv
 
 
-class Validation(_Entry, frozen=True, kw_only=True):
+class Validation(Entry, frozen=True, kw_only=True):
     """Says what must hold for `hold` seconds in a row, within `within` seconds of the step's end.
 
     `expect`: "ok" = the signal's level is ok; "rises" = its value is at least `share` of normal
@@ -254,7 +135,7 @@ class Validation(_Entry, frozen=True, kw_only=True):
     only_with: str | None = None
 
 
-class Step(_Entry, frozen=True, kw_only=True):
+class Step(Entry, frozen=True, kw_only=True):
     """Describes a mitigation, immediate action or runbook step.
 
     Which keys a kind needs: `step_kinds.py`. `holds` marks a step that stops harm and cures
@@ -294,7 +175,7 @@ class Step(_Entry, frozen=True, kw_only=True):
     note: str = ""
 
 
-class Symptom(_Entry, frozen=True, kw_only=True):
+class Symptom(Entry, frozen=True, kw_only=True):
     """Holds when `signal`, or one of `one-of`, is at least `at`.
 
     `one-of` names other witnesses of the same thing (the chain, a probe), so that it is seen though
@@ -315,7 +196,7 @@ class Symptom(_Entry, frozen=True, kw_only=True):
         return (self.signal, *self.one_of)
 
 
-class Triage(_Entry, frozen=True, kw_only=True):
+class Triage(Entry, frozen=True, kw_only=True):
     """Asks a question: the signals that answer it at once, and the view that opens in place."""
 
     text: str
@@ -325,7 +206,7 @@ class Triage(_Entry, frozen=True, kw_only=True):
     args: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Cause(_Entry, frozen=True, kw_only=True):
+class Cause(Entry, frozen=True, kw_only=True):
     """Describes a cause, marked likeliest when its signals are at least warn.
 
     A step's `cause` names it by its item, or by its `id`.
@@ -337,13 +218,13 @@ class Cause(_Entry, frozen=True, kw_only=True):
     signals: tuple[str, ...] = ()
 
 
-class ChecklistLine(_Entry, frozen=True, kw_only=True):
+class ChecklistLine(Entry, frozen=True, kw_only=True):
     item: str
     text: str
     signal: str | None = None
 
 
-class Runbook(_Entry, frozen=True, kw_only=True):
+class Runbook(Entry, frozen=True, kw_only=True):
     id: str
     number: int
     title: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from cockpit.model.runbook import UNLIMITED, Condition, Step, Variable
+from cockpit.model.runbook import Condition, Step, Variable
+from cockpit.model.sections.variable import UNLIMITED
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.references import Names, check_names, check_value_name
