@@ -19,11 +19,11 @@ from textual.widgets import Input, Static
 
 from cockpit.model.plan import PLAN_EXPIRES_S, DryRunState, Plan, Progress, Request
 from cockpit.model.seen import Seen
-from panels.dialogs.confirm_words import plan_lines, progress_lines, title_of
+from panels.dialogs.confirm_words import essential_lines, plan_lines, progress_lines, title_of
 from panels.dialogs.field import NameInput
 from panels.kit.layer import CancelButton, Layer
 from panels.kit.marks import ink, sign
-from panels.kit.prose import Para, para
+from panels.kit.prose import Para, para, wrap
 from panels.kit.theme import Appearance
 from panels.messages import AskStop, Cancelled, CloseLayer, Confirmed, CopyText, InStages, OpenSequence, PlanAgain, Undo
 
@@ -89,13 +89,16 @@ class ConfirmDialog(Layer):
         self.progress: Progress | None = None
         self._reason = ""
         self._remedy = ""
+        self._read_rows = 0  # of the words, down to the lowest that was on screen
+        self._said_unread = 0
         self.set_class(production, "production")
 
     # -- what the app tells
 
     def show_plan(self, plan: Plan) -> None:
         """Show the plan, now that it is made, and ask."""
-        self.plan, self.stage = plan, Stage.ASKING
+        self.plan, self.stage, self._read_rows = plan, Stage.ASKING, 0
+        self.body.scroll_home(animate=False)
         self.retitle(title_of(plan))
         self._forget_typing()
         self.drawn_anew()
@@ -151,6 +154,7 @@ class ConfirmDialog(Layer):
         if self.is_attached:
             self.query_one(".ask", Static).styles.height = max(1, rows)
         super()._fit()
+        self.call_after_refresh(self._recount)  # how much is in view is known once it is laid out
 
     @property
     def _wants_typing(self) -> bool:
@@ -169,13 +173,40 @@ class ConfirmDialog(Layer):
         )
 
     @property
+    def unread(self) -> int:
+        """Count the rows of what must be read (rule 1) that were not on the screen yet."""
+        if not self.acceptable or self.plan is None or self.plan.harmless or not self.body.size.height:
+            return 0
+        needed = essential_lines(self.plan, production=self.production, wide=self._wide)
+        rows = len(wrap(self.noted(needed), max(1, self.body.scrollable_content_region.width)))
+        return max(0, rows - max(self._read_rows, self._lowest))
+
+    @property
+    def _lowest(self) -> int:
+        return round(self.body.scroll_y) + self.body.size.height
+
+    def _scrolled(self) -> None:
+        """Note what has come into view; its last rows are a frame to be seen as any other."""
+        before, self._read_rows = self.unread, max(self._read_rows, self._lowest)
+        if before and not self.unread:
+            self.drawn_anew()
+        self._recount()
+
+    def _recount(self) -> None:
+        if self.is_attached and self.unread != self._said_unread:
+            self._update_foot()
+
+    @property
     def left_s(self) -> float:
         """Return the seconds until the plan expires."""
         return 0.0 if self.plan is None else self.plan.created_mono + PLAN_EXPIRES_S - self._mono()
 
+    @property
+    def _wide(self) -> bool:
+        return self.is_attached and self.screen.size.height >= 30
+
     def words(self) -> Sequence[Para]:
         plan = self.plan
-        wide = self.is_attached and self.screen.size.height >= 30
         if self.stage is Stage.WAITING:
             return [para(("reading the target, asking the server for a dry run, checking the guards …", "accent"))]
         if self.stage is Stage.PROBLEM:
@@ -206,13 +237,16 @@ class ConfirmDialog(Layer):
                     "  journalled first; the outcome is recorded even if you close this",
                 )
             ]
-        return [*head, *plan_lines(plan, production=self.production, left_s=max(0.0, self.left_s), wide=wide)]
+        return [*head, *plan_lines(plan, production=self.production, left_s=max(0.0, self.left_s), wide=self._wide)]
 
     def _foot_text(self) -> Text:
         plan = self.plan
         if self.acceptable and plan is not None:
             does = "do it" if self.seen.ready else "in a moment"
-            if plan.typed is None:
+            self._said_unread = unread = self.unread
+            if unread:
+                pairs = [("down", f"reads on: {unread} rows first")]
+            elif plan.typed is None:
                 pairs = [("y", does), ("c", "copy")]
             elif self._typed() == plan.typed:
                 pairs = [("ctrl+y", does), ("ctrl+o", "copy")]
@@ -252,7 +286,9 @@ class ConfirmDialog(Layer):
         if self.plan is None or self.plan.typed is None:
             return
         ask, typed, expected = Text(), self._typed(), self.plan.typed
-        if typed == expected:
+        if typed == expected and self.unread:
+            ask.append(f"read on first (down): {self.unread} rows ", style=ink(self.appearance, "warn"))
+        elif typed == expected:
             when = "does it" if self.seen.ready else "in a moment"
             ask.append(self.appearance.glyphs(f"{sign('ok')} ctrl+y {when} "), style=ink(self.appearance, "ok"))
         elif typed and not expected.startswith(typed):
@@ -274,6 +310,7 @@ class ConfirmDialog(Layer):
     def opened(self) -> None:
         super().opened()
         self._update()
+        self.watch(self.body, "scroll_y", self._scrolled, init=False)
         self.set_interval(1.0, self.tick)
 
     def tick(self) -> None:
@@ -315,12 +352,12 @@ class ConfirmDialog(Layer):
 
     def action_accept(self) -> None:
         plan = self.plan
-        if self.acceptable and plan is not None and plan.typed is None:
+        if self.acceptable and plan is not None and plan.typed is None and not self.unread:
             self.seen.struck("y", lambda seen: self._send(plan, None, seen))
 
     def action_accept_typed(self) -> None:
         plan = self.plan
-        if self._wants_typing and plan is not None and self._typed() == plan.typed:
+        if self._wants_typing and plan is not None and self._typed() == plan.typed and not self.unread:
             self.seen.struck("ctrl+y", lambda seen: self._send(plan, plan.typed, seen), typed=True)
 
     def _send(self, plan: Plan, typed: str | None, seen: Seen | None) -> None:

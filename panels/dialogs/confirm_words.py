@@ -146,8 +146,8 @@ def _guard(guard: GuardResult, label: str) -> Para:
     return labelled(label, LABEL, (f"{name} {guard.guard} {word}", role), (f"  {guard.reason}", "text"))
 
 
-def plan_lines(plan: Plan, *, production: bool, left_s: float, wide: bool) -> list[Para]:
-    """Return everything of the plan, in the order it is read.
+def essential_lines(plan: Plan, *, production: bool, wide: bool) -> list[Para]:
+    """Return what nobody says yes to unread: overridden guards, target, changes, danger.
 
     Reasons that block, or that nothing would change, come first.
     """
@@ -183,6 +183,13 @@ def plan_lines(plan: Plan, *, production: bool, left_s: float, wide: bool) -> li
     if plan.dangerous:
         reasons = "; ".join(plan.danger_reasons) or "marked so in the runbook"
         lines.append(labelled("dangerous", LABEL, (f"{sign('warn')} {reasons}", "warn"), role="warn"))
+    return lines
+
+
+def plan_lines(plan: Plan, *, production: bool, left_s: float, wide: bool) -> list[Para]:
+    """Return everything of the plan, in the order it is read."""
+    gap = [para()] if wide else []
+    lines = essential_lines(plan, production=production, wide=wide)
     if plan.relaxes:
         lines.append(labelled("debt", LABEL, ("stays listed until it is put back", "warn")))
     if not plan.nothing_to_do:

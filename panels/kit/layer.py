@@ -149,9 +149,13 @@ class Layer(Overlay):
     def refresh_words(self) -> None:
         """Show `words()` again; only rows that changed are painted."""
         if self.is_attached:
-            note = [para((f"{sign('warn')} {self.seen.note}", "warn"))] if self.seen.note else []
-            self.body.show_lines((*note, *self.words()))
+            self.body.show_lines(self.noted(self.words()))
             self._fit()
+
+    def noted(self, words: Sequence[Para]) -> tuple[Para, ...]:
+        """Put above the words why the last key was not taken, if it was not."""
+        note = [para((f"{sign('warn')} {self.seen.note}", "warn"))] if self.seen.note else []
+        return (*note, *words)
 
     def _fit(self) -> None:
         """Centre the layer in the screen, as high as the words need.

@@ -60,8 +60,6 @@ def ink(appearance: Appearance, role: str) -> Style:
     """Return the role's style without the dashboard's background.
 
     Dialogs and cursors bring another.
-
-    Dialogs and cursors bring another.
     """
     style = appearance.style(role)
     return _without_ground(style) if style.bgcolor is not None and style.bgcolor.name == BACKGROUND else style
