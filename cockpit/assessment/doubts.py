@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from cockpit.assessment.baseline import amount, judge
 from cockpit.model.observed.metrics import QueryResult, Sample
@@ -13,6 +14,8 @@ from cockpit.model.signal import Level
 
 #: A series that was bad and is gone is missed for so long, or as long as the sparkline goes back.
 GONE_S = 900.0
+#: So far below nothing a value of a unit may be, by two clocks; one without unit may be anything.
+_BELOW_NOTHING = {"": math.inf, "s": 5.0, "ms": 5000.0, "slots": 64.0}
 #: What a failed range adds to the warnings: the value of now stands, only the past is missing.
 _NO_HISTORY = "no history"
 
@@ -31,6 +34,14 @@ def doubt_of(result: QueryResult, finite: list[Sample]) -> str:
         return f"{len(bad)} of {len(result.samples)} samples are {_spelt(bad[0].value)}: {labelled(bad[0].labels)}"
     warnings = [warning for warning in result.warnings if not warning.startswith(_NO_HISTORY)]
     return f"Prometheus warns, the result may be partial: {warnings[0]}" if warnings else ""
+
+
+def impossible(signal: SignalDef, value: float, labels: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Say that no time, count or share is so far below nothing, well as that may look."""
+    if value >= -_BELOW_NOTHING.get(signal.unit, 1e-6):
+        return ""
+    why = "do the clocks agree?" if signal.unit in ("s", "ms", "h", "days") else "the query is not of what it says"
+    return f"{amount(value)} {signal.unit} cannot be: {why} ({labelled(labels)})"
 
 
 def too_old(late: Sequence[tuple[float, Sample]]) -> str:

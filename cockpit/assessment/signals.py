@@ -13,7 +13,7 @@ import msgspec
 
 from cockpit.assessment.baseline import Points, amount, judge, merged, spark
 from cockpit.assessment.board import Board
-from cockpit.assessment.doubts import doubt_of, gone_bad, labelled, nothing_read, sample_ages, too_old
+from cockpit.assessment.doubts import doubt_of, gone_bad, impossible, labelled, nothing_read, sample_ages, too_old
 from cockpit.assessment.usual.kept import KEEP_S, KeptBaselines
 from cockpit.assessment.usual.windows import ENOUGH_SHARE, RECENT_S, Usual, median, normal, too_short
 from cockpit.assessment.verdicts.holding import Held, Raw
@@ -168,6 +168,8 @@ def _of_value(signal: SignalDef, values: Values, stopped: Mapping[str, str]) -> 
     if value.age_s is not None and value.age_s > signal.max_age:
         late = f"last read {spell(value.age_s)} ago, more than {signal.max_age:g} s"
         return Raw(Level.UNKNOWN, value.number, late, value.age_s, value.labels, warn=warn, crit=crit)
+    if cannot_be := impossible(signal, value.number, value.labels or {}):
+        return Raw(Level.UNKNOWN, value.number, cannot_be, value.age_s, value.labels, warn=warn, crit=crit)
     level = judge(value.number, signal.direction, warn, crit)
     words = _words(signal=signal, level=level, value=value.number, warn=warn, crit=crit, labels=value.labels)
     words = f"{value.reason}: {words}" if value.reason and words else words
@@ -251,7 +253,13 @@ def _judge(
     reason = _words(
         signal=signal, level=level, value=sample.value, warn=warn, crit=crit, labels=sample.labels, base=base
     )
-    doubt = doubt_of(result, finite) or too_old(late) or gone_bad(signal, result, warn, crit, switched_off)
+    lowest = min(finite, key=lambda one: one.value)
+    doubt = (
+        impossible(signal, lowest.value, lowest.labels)
+        or doubt_of(result, finite)
+        or too_old(late)
+        or gone_bad(signal, result, warn, crit, switched_off)
+    )
     doubt = doubt or (unsure if level is Level.OK else "")
     if doubt:
         reason = f"{reason}; {doubt}" if level is not Level.OK else doubt

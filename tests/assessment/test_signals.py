@@ -365,3 +365,23 @@ def test_a_symptom_of_wellness_alone_speaks_for_no_runbook() -> None:
     assert all(m.held == 0 for m in match(runbooks, calm))  # U10
     bad_now = match(runbooks, calm | {"y": SignalStatus("y", "y", CRIT, None, "")})
     assert [(m.runbook.number, m.score) for m in bad_now] == [(1, 1.0), (2, 1.0), (4, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("unit", "values", "level"),
+    [
+        ("s", (-3600.0,), UNKNOWN),
+        ("s", (1.0, -3600.0), UNKNOWN),
+        ("s", (30.0, -3600.0), CRIT),
+        ("s", (-2.0,), OK),
+        ("%", (-1.0,), UNKNOWN),
+        ("/min", (-0.5,), UNKNOWN),
+        ("events", (-7.0,), UNKNOWN),
+        ("", (-7.0,), OK),
+    ],
+)
+def test_what_cannot_be_is_not_ok(unit: str, values: tuple[float, ...], level: Level) -> None:
+    """R11: a watermark an hour in the future read "lag −3,600 s: OK"."""
+    status = Evaluation(above(unit=unit)).read(*values)
+    assert status.level is level
+    assert level is OK or "cannot be" in status.reason or level is CRIT
