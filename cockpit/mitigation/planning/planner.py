@@ -24,13 +24,14 @@ from cockpit.mitigation.cluster.patches import spelled, version_of
 from cockpit.mitigation.context import NO_BACKENDS, Backends, StepContext
 from cockpit.mitigation.kind import Draft, PlanRequest, Prepared
 from cockpit.mitigation.planning import guards
-from cockpit.mitigation.planning.again import grown, with_object, worse
+from cockpit.mitigation.planning.again import grown, with_object
 from cockpit.mitigation.planning.facts import gather
 from cockpit.mitigation.planning.stages import stages_of
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.proof.chain_silence import stops_publishing
 from cockpit.mitigation.steps.parameters import resolve
 from cockpit.mitigation.steps.registry import KINDS
+from cockpit.mitigation.worse import worse
 from cockpit.model.plan import GuardResult, Inverse, LocalCheck, Plan, Target
 from cockpit.model.reading import Unknown, believed
 from cockpit.model.runbook import Runbook, Runbooks, Step

@@ -32,6 +32,7 @@ from cockpit.mitigation.sending.send import Waits
 from cockpit.mitigation.sending.unanswered import not_carried_out, read_back
 from cockpit.mitigation.steps.budgets import budget
 from cockpit.mitigation.steps.parameters import filled
+from cockpit.mitigation.worse import worse
 from cockpit.model.plan import Change, DryRun, DryRunState, GuardResult, Proof, Request, Rollout, Verdict
 from cockpit.text import clean, safe
 
@@ -119,7 +120,7 @@ class DeletePod:
     async def recheck(self, prepared: Prepared, context: StepContext) -> Ready | Outcome:
         try:
             found = await _find(context, str(prepared.draft.scope["pod"]))
-            worse = [g for g in await _guards(found, context) if g.verdict is Verdict.BLOCK]
+            now = await _guards(found, context)
         except PlanProblem as problem:
             return Outcome("stale", problem.line())
         except KubeError as error:
@@ -127,8 +128,8 @@ class DeletePod:
         news = _news(prepared.draft.relevant, found)
         if news:
             return Outcome("stale", f"pod {found.name} is not as it was shown: {news}")
-        if worse:
-            return Outcome("stale", "; ".join(guard.reason for guard in worse))
+        if news := worse(prepared.plan.guards, now):
+            return Outcome("stale", f"worse than it was shown: {news}")
         return Ready(found.request(context.namespace))
 
     async def send(

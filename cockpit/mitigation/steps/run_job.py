@@ -39,6 +39,7 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending.send import Waits
 from cockpit.mitigation.sending.unanswered import not_carried_out, read_back
 from cockpit.mitigation.steps.parameters import filled
+from cockpit.mitigation.worse import worse
 from cockpit.model.plan import Change, DryRun, DryRunState, Request, Rollout
 from cockpit.secrets import fingerprint
 from cockpit.text import clean, safe
@@ -163,10 +164,9 @@ class RunJob:
                 if _relevant(cronjob, prepared.salt) != prepared.draft.relevant:
                     return Outcome("stale", f"cronjob {scope['source']} changed since the plan was made")
             if "make" in scope:
-                shown = {name for g in prepared.plan.guards if g.guard == "concurrency" for name in (g.guard, *g.about)}
-                for now in jobs.beside(*await jobs.running(scope, cronjob, context)):
-                    if not {now.guard, *now.about} <= shown:
-                        return Outcome("stale", f"worse than it was shown: {now.reason}")
+                now = jobs.beside(*await jobs.running(scope, cronjob, context))
+                if news := worse(prepared.plan.guards, now):
+                    return Outcome("stale", f"worse than it was shown: {news}")
         except NotFound:
             return Outcome("stale", f"{scope.get('delete') or scope.get('source')} is gone")
         except KubeError as error:

@@ -331,6 +331,17 @@ def test_a_budget_that_was_used_up_since_stops_it(rig: Rig) -> None:
     assert not deletes(rig)
 
 
+def test_budgets_that_cannot_be_read_any_more_stop_it(rig: Rig) -> None:
+    """S2: "no disruption budget is about it" was shown; at the send nobody could tell."""
+    statefulset(rig)
+    made = planned(rig, "m0-db-1")
+    rig.do(lambda: rig.world.chaos.forbidden.add("list poddisruptionbudgets"))
+    last = carry(rig.executors[0], made)
+    assert last.phase is Phase.STALE and "cannot be read" in last.words
+    assert not deletes(rig)
+    assert guard(planned(rig, "m0-db-1"), "budget").verdict is Verdict.UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("selector", "fits"),
     [
