@@ -6,7 +6,6 @@ Cancel has the focus; Enter never accepts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -19,7 +18,7 @@ from textual.widgets import Input, Static
 
 from cockpit.model.plan import PLAN_EXPIRES_S, DryRunState, Plan, Progress, Request
 from cockpit.model.seen import Seen
-from panels.dialogs.confirm_words import essential_lines, plan_lines, progress_lines, title_of
+from panels.dialogs.confirm_words import Stage, essential_lines, plan_lines, progress_lines, stage_lines, title_of
 from panels.dialogs.field import NameInput
 from panels.kit.layer import CancelButton, Layer
 from panels.kit.marks import ink, sign
@@ -28,16 +27,6 @@ from panels.kit.theme import Appearance
 from panels.messages import AskStop, Cancelled, CloseLayer, Confirmed, CopyText, InStages, OpenSequence, PlanAgain, Undo
 
 ROOM_TO_TYPE = 20  # cells beside the name that is asked for
-
-
-class Stage(StrEnum):
-    WAITING = "waiting"  # the plan is being made
-    PROBLEM = "problem"  # no plan could be made
-    ASKING = "asking"
-    EXPIRED = "expired"
-    CHANGED = "changed"  # the target changed since
-    SENDING = "sending"
-    WATCHING = "watching"  # the server answered; rollout and proof go on in the journal too
 
 
 class ConfirmDialog(Layer):
@@ -216,27 +205,7 @@ class ConfirmDialog(Layer):
             return progress_lines(self.progress)
         if plan is None:
             return ()
-        head: list[Para] = []
-        if self.stage is Stage.EXPIRED:
-            head = [
-                para(
-                    (f"{sign('warn')} EXPIRED", "warn"),
-                    " after 120 s: what it was checked against may be old. Nothing was sent.",
-                )
-            ]
-        elif self.stage is Stage.CHANGED:
-            head = [
-                para((f"{sign('warn')} NO LONGER AS SHOWN", "warn"), f": {self._reason}"),
-                para("Nothing was sent. What follows no longer holds."),
-            ]
-        elif self.stage is Stage.SENDING:
-            doing = "looking …" if plan.harmless else "sending …"
-            head = [
-                para(
-                    (f"{sign('next')} {doing}", "accent"),
-                    "  journalled first; the outcome is recorded even if you close this",
-                )
-            ]
+        head = stage_lines(self.stage, self._reason, plan.harmless)
         return [*head, *plan_lines(plan, production=self.production, left_s=max(0.0, self.left_s), wide=self._wide)]
 
     def _foot_text(self) -> Text:
@@ -385,13 +354,8 @@ class ConfirmDialog(Layer):
 
     @property
     def _undoable(self) -> bool:
-        progress = self.progress
-        return (
-            progress is not None
-            and not progress.running
-            and progress.journal is not None
-            and progress.plan.inverse is not None
-        )
+        done = self.progress
+        return done is not None and not done.running and done.journal is not None and done.plan.inverse is not None
 
     @property
     def _stoppable(self) -> bool:
@@ -413,11 +377,11 @@ class ConfirmDialog(Layer):
 
     @property
     def _ended_part(self) -> bool:
-        plan, progress = self.plan, self.progress
+        plan = self.plan
         if plan is None or plan.part is None:
             return False
         if self.stage is Stage.WATCHING:
-            return progress is not None and not progress.running
+            return self.progress is not None and not self.progress.running
         return self.stage is Stage.ASKING and plan.nothing_to_do  # it is so already: the sequence goes on
 
     def action_stages(self) -> None:

@@ -6,6 +6,7 @@ All that an operator must know before saying yes (rule 5).
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 from cockpit.model.plan import (
     Change,
@@ -33,6 +34,33 @@ _DRY_RUN = {
     DryRunState.FAILED: ("crit", "FAILED: the server would reject this"),
     DryRunState.UNKNOWN: ("unknown", "UNKNOWN"),
 }
+
+
+class Stage(StrEnum):
+    WAITING = "waiting"  # the plan is being made
+    PROBLEM = "problem"  # no plan could be made
+    ASKING = "asking"
+    EXPIRED = "expired"
+    CHANGED = "changed"  # the target changed since
+    SENDING = "sending"
+    WATCHING = "watching"  # the server answered; rollout and proof go on in the journal too
+
+
+def stage_lines(stage: Stage, reason: str, harmless: bool) -> list[Para]:
+    """Return what stands above a plan that is not asked for any more."""
+    if stage is Stage.EXPIRED:
+        words = " after 120 s: what it was checked against may be old. Nothing was sent."
+        return [para((f"{sign('warn')} EXPIRED", "warn"), words)]
+    if stage is Stage.CHANGED:
+        return [
+            para((f"{sign('warn')} NO LONGER AS SHOWN", "warn"), f": {reason}"),
+            para("Nothing was sent. What follows no longer holds."),
+        ]
+    if stage is Stage.SENDING:
+        doing = "looking …" if harmless else "sending …"
+        tail = "  journalled first; the outcome is recorded even if you close this"
+        return [para((f"{sign('next')} {doing}", "accent"), tail)]
+    return []
 
 
 def title_of(plan: Plan) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
 from panels.app import overlays
-from panels.dialogs.confirm import ConfirmDialog, Stage
+from panels.dialogs.confirm import ConfirmDialog
+from panels.dialogs.confirm_words import Stage
 from tests.support.terminals.screen import Screen, screen
 
 #: Where, the keys that lead there, and what is on the screen then. The last key may stand in the
