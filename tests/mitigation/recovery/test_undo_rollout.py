@@ -9,7 +9,7 @@ import pytest
 
 from cockpit.mitigation.cluster.patches import JSON_PATCH
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.model.plan import Phase, Verdict
+from cockpit.model.plan import DryRunState, Phase, Verdict
 from cockpit.model.runbook import Param
 from tests.support.kube_rig import DIGEST, NAMESPACE, Rig, carry, ended, guard, plan, step
 
@@ -60,6 +60,28 @@ def test_it_goes_to_the_revision_before_and_tests_the_version_first(rig: Rig) ->
     assert (second["op"], second["path"]) == ("replace", "/spec/template")
     assert "pod-template-hash" not in json.dumps(second)
     assert note["path"] == "/metadata/annotations/kubernetes.io~1change-cause"
+
+
+@pytest.mark.parametrize(("times", "planned"), [(1, True), (99, False)])
+def test_an_object_that_changes_between_the_reading_and_the_dry_run_is_read_again(
+    rig: Rig, times: int, planned: bool
+) -> None:
+    """S2: a JSON patch's failed `test` is a 422, which was "the server would reject it"."""
+    release(rig, DIGEST, OTHER)
+    asked: list[str] = []
+
+    def hook(method: str, path: str) -> None:
+        if method == "PATCH" and path.endswith("/deployments/m0-quant") and len(asked) < times:
+            asked.append(path)
+            rig.touch("m0-quant")
+
+    rig.do(lambda: setattr(rig.world.chaos, "before", hook))
+    if planned:
+        made = plan(rig.executors[0], UNDO)
+        assert not made.blocked and made.dry_run.state is DryRunState.OK and len(asked) == 1
+    else:
+        with pytest.raises(PlanProblem, match="changes faster than it can be read"):
+            plan(rig.executors[0], UNDO)
 
 
 def test_its_undo_goes_to_the_revision_that_was_current_not_to_a_number(rig: Rig) -> None:
