@@ -333,26 +333,13 @@ class Session:
         )
 
     def explain(self, kind: str, namespace: str, name: str, uid: str = "") -> tuple[str, ...]:
-        """Say why a pod or workload is not healthy, in words, worst first."""
-        from cockpit.assessment.explain.workload import explain_pod, explain_workload
+        """Say why a pod or workload is not healthy, or what a signal is, in words, worst first."""
+        from cockpit.assessment.explain.selected import explain
 
         situation = self.situation
         if situation is None:
             return ("Nothing is known yet.",)
-        cluster = situation.cluster
-        if kind.lower() == "pod":
-            pod = cluster.pods.get(uid) or next(
-                (p for p in cluster.pods.values() if (p.namespace, p.name) == (namespace, name)), None
-            )
-            return (
-                explain_pod(cluster, pod, situation.cluster_now) if pod is not None else (f"The pod {name} is gone.",)
-            )
-        workload = cluster.workloads.get((namespace, name))
-        return (
-            explain_workload(cluster, workload, situation.cluster_now)
-            if workload is not None
-            else (f"{name} is gone.",)
-        )
+        return explain(kind, (namespace, name, uid), situation, self.runbooks)
 
     def choices(self, param: Param) -> list[tuple[str, str]]:
         """Return a parameter's (value, what is known of it): fixed, or live from `choices-from`."""

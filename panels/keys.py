@@ -38,6 +38,14 @@ def moving(by: str = "move", *, first: str = "first", last: str = "last", ids: s
     ]
 
 
+def of_selection() -> list[Binding]:
+    """Bind, in a view of what can be chosen, the keys that explain it and open its logs."""
+    return [
+        Binding("x", "explain", "Explain", show=False, id="explain"),
+        Binding("l", "logs", "Logs", show=False, id="logs"),
+    ]
+
+
 _PANEL_KEYS: Final = tuple(panel.key for panel in PANELS)
 #: Views that a key of their own opens; those of what is chosen have actions of their own.
 _OPENED: Final = tuple(row for row in VIEWS if row.key and not isinstance(row, PanelSpec) and not row.fetched)
@@ -133,8 +141,8 @@ def _anywhere(keymap: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         (key("runbooks"), "runbooks, best match first"),
         (key("palette"), "palette: every step, runbook and panel, by a few letters of its name"),
         (key("filter"), "filter the panel; esc takes the filter back"),
-        (key("explain"), "explain the chosen pod or service in words"),
-        (key("logs"), "logs of the chosen pod or service"),
+        (key("explain"), "explain the chosen pod, service or signal in words"),
+        (key("logs"), "logs of the chosen pod or service, or of the chosen signal's service"),
         *((key(row.name), f"{row.title.lower()}: {row.words}") for row in _OPENED),
         (key("undo"), "undo the newest step (a plan like any other)"),
         (
@@ -159,6 +167,7 @@ _IN: Final = {
         ("enter", "open more: Signers, Publish, RPC, Postgres; another panel is enlarged"),
         ("space or enter", "Pods: open or close a service"),
         ("a", "Pods: open or close all"),
+        ("↓, enter", "Journal: choose a step, and plan to take it back"),
         ("o", "Signals: copy its link, where [links] has one"),
     ),
     "In a confirmation": (
@@ -173,6 +182,7 @@ _IN: Final = {
         ("enter", "open the view, or plan the step: nothing is sent before you confirm"),
         ("n", "to the next sensible step"),
         ("d", "all that is known of a step"),
+        ("x  l", "explain the line's worst signal, or the step's service · its logs"),
         ("← →", "previous, next runbook"),
     ),
     "In an incident": (

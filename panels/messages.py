@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Selection:
     """Names the object under a cursor.
 
-    `kind` as Kubernetes writes it ("Pod", "Deployment", "StatefulSet").
+    `kind` as Kubernetes writes it ("Pod", "Deployment", "StatefulSet"), or `SIGNAL`.
     """
 
     kind: str
@@ -174,12 +174,19 @@ class OpenView(UserRequest):
 
 @dataclass
 class Explain(UserRequest):
-    """Say in words why the object is not healthy.
+    """Say in words why the object is not healthy, or what the signal is.
 
     None: whatever the app finds selected.
     """
 
     selection: Selection | None = None
+
+
+@dataclass
+class LogsOf(UserRequest):
+    """Show the logs of what the cursor is on: a pod, a service, or the service of a signal."""
+
+    selection: Selection | None
 
 
 @dataclass

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from cockpit.errors import CockpitError
+from cockpit.model.signal import SIGNAL
 from cockpit.model.views import BY_NAME
 from panels import messages
 from panels.kit.lazy_module import LazyModule
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 else:
     overlays = LazyModule("panels.app.overlays")
 
-CHOOSE_FIRST = "choose a pod or a service in the Pods panel (1) first"
+CHOOSE_FIRST = "choose a pod or a service in the Pods panel (1), or a signal in Signals, first"
 LOG_BACKLOG_PER_POLL = 2000  # lines handed to the log view at once: a burst never holds a key press up
 
 
@@ -66,14 +67,22 @@ class ViewController:
             if chosen is None:
                 self._app.notify_line(CHOOSE_FIRST)
                 return
-            args = {"service": self._service_of(chosen)}
+            service = self._service_of(chosen)
+            if not service:
+                self._app.notify_line(f"no service's figures tell more of {chosen.name}")
+                return
+            args = {"service": service}
         elif row.pages:
             args = {"show": next(iter(row.pages))}
         await self.open(messages.OpenView(name, args))
 
     def _service_of(self, chosen: messages.Selection) -> str:
-        """Return the service that a pod's name begins with; a service's own name."""
+        """Return the service that a pod's name begins with; a service's own name; a signal's."""
         situation = self._session.situation
+        if chosen.kind == SIGNAL:
+            from cockpit.assessment.explain.signal import service_of
+
+            return service_of(chosen.name, self._session.runbooks)
         names = [s.name for s in situation.services if chosen.name.startswith(f"{s.name}-")] if situation else []
         return max(names, key=len, default=chosen.name) if chosen.kind == "Pod" else chosen.name
 
@@ -106,12 +115,28 @@ class ViewController:
             self._app.notify_line(CHOOSE_FIRST)
             return
         lines = self._session.explain(chosen.kind, chosen.namespace, chosen.name, chosen.uid)
-        await self._app.open_layer(overlays.ExplainView(f"Why: {chosen.name}", lines, appearance=self._app.appearance))
+        title = chosen.name if chosen.kind != SIGNAL else self._signal_title(chosen.name)
+        await self._app.close_layers(overlays.ExplainView)
+        await self._app.open_layer(overlays.ExplainView(f"Why: {title}", lines, appearance=self._app.appearance))
 
-    async def logs_of_selection(self, query: str = "", tail: int = 0) -> None:
-        chosen = self._dashboard().selection
+    def _signal_title(self, name: str) -> str:
+        signal = self._session.runbooks.signals.get(name)
+        return f"{signal.title} ({name})" if signal is not None else name
+
+    async def logs_of(self, event: messages.LogsOf) -> None:
+        await self.logs_of_selection(chosen=event.selection)
+
+    async def logs_of_selection(self, query: str = "", tail: int = 0, chosen: messages.Selection | None = None) -> None:
+        """Show the logs of what the cursor is on; of a signal, those of its service."""
+        chosen = chosen or self._dashboard().selection
         if chosen is None:
             self._app.notify_line(CHOOSE_FIRST)
+        elif chosen.kind == SIGNAL:
+            service = self._service_of(chosen)
+            if service:
+                await self.logs(messages.OpenLogs(self._namespace({}), service=service, query=query, tail=tail))
+            else:
+                self._app.notify_line(f"no service's logs tell more of {chosen.name}")
         elif chosen.kind == "Pod":
             await self.logs(messages.OpenLogs(chosen.namespace, pods=(chosen.name,), query=query, tail=tail))
         else:

@@ -12,7 +12,7 @@ from cockpit.assessment.board import Board
 from cockpit.assessment.clocks import Clocks, newest_clock
 from cockpit.assessment.crosscheck import CrossCheck
 from cockpit.assessment.lights import lights
-from cockpit.assessment.match import match
+from cockpit.assessment.match import Recovering, match
 from cockpit.assessment.publishing.state import publishing, stopped_services
 from cockpit.assessment.services import services
 from cockpit.assessment.signals import Evaluator
@@ -72,6 +72,7 @@ class Assessor:
         self._configured = configured
         self._inventory = Inventory()
         self._evaluator = Evaluator(runbooks, clock, configured=configured, inventory=self._inventory, kept=kept)
+        self._recovering = Recovering()
         self._crosscheck = CrossCheck()
         self._clocks = Clocks()
         self._merged: dict[str, tuple[tuple[Any, ...], Mapping[Any, Any]]] = {}
@@ -121,6 +122,7 @@ class Assessor:
             pinned=incident.incident.runbook if incident is not None else "",
             held_back={STOPS: state.words} if state.state is PublishingState.OURS else {},
         )
+        matches = self._recovering.mark(matches, signals)
         if state.state is PublishingState.ON and any(m.runbook.id == STOPS and m.whole for m in matches):
             state = msgspec.structs.replace(state, state=PublishingState.BROKEN)
         return Situation(

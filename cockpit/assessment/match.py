@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from cockpit.model.runbook import HOLDS, Match, Runbook, Runbooks, Symptom, SymptomStatus
 from cockpit.model.signal import Level, SignalStatus
 
@@ -28,6 +30,36 @@ def match(
     back = held_back or {}
     matches = [_match(runbook, signals, pinned, back.get(runbook.id, "")) for runbook in runbooks.runbooks]
     return tuple(sorted(matches, key=_rank))
+
+
+class Recovering:
+    """Remembers which runbooks held, until nothing of them is bad or recovers any more."""
+
+    def __init__(self) -> None:
+        self._held: set[str] = set()
+
+    def mark(self, matches: tuple[Match, ...], signals: Mapping[str, SignalStatus]) -> tuple[Match, ...]:
+        """Mark those that held and of which symptoms recover; one such symptom alone is no match.
+
+        One that was not seen to hold would have: with what recovers counted as what holds.
+        """
+        marked = []
+        for match in matches:
+            runbook = match.runbook.id
+            mending = [s.symptom for s in match.symptoms if _mends(s.symptom, signals)]
+            share = sum(symptom.weight for symptom in mending) / (sum(s.symptom.weight for s in match.symptoms) or 1.0)
+            if match.holds or match.score + share >= HOLDS:
+                self._held.add(runbook)
+            elif not (mending or match.score or match.unknown):
+                self._held.discard(runbook)
+            recovers = bool(mending) and runbook in self._held
+            marked.append(msgspec.structs.replace(match, recovers=True) if recovers else match)
+        return tuple(marked)
+
+
+def _mends(symptom: Symptom, signals: Mapping[str, SignalStatus]) -> bool:
+    found = [signals.get(name) for name in symptom.witnesses]
+    return symptom.at != "ok" and any(s is not None and s.level is Level.RECOVERING for s in found)
 
 
 def _rank(match: Match) -> tuple[int, float, int, float, int]:

@@ -133,6 +133,7 @@ class PlanRequest:
     arguments: Mapping[str, Any] | None = None  # for the kind; None: made from `step` and `values`
     undoes: int | None = None  # number in the journal
     undone: Mapping[str, Any] | None = None  # its intent there, which an undo takes back
+    proven: Mapping[str, Any] | None = None  # and how it was proven there, where it was
     journal_problems: tuple[str, ...] = ()
     part: Part | None = None
     danger: str = ""  # why it is dangerous where neither its step nor the change tells: of an undo

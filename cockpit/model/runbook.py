@@ -302,7 +302,8 @@ class Match(msgspec.Struct, frozen=True):
 
     `score`: weight that holds over weight in all, unknown counting for none. `holds`: at least half
     of it does; `whole`: and nothing that is known speaks against it. `pinned`: it is the open
-    incident's. `held_back`: why it does not lead though its symptoms hold.
+    incident's. `held_back`: why it does not lead though its symptoms hold. `recovers`: it held, and
+    symptoms of it recover.
     """
 
     runbook: Runbook
@@ -314,6 +315,7 @@ class Match(msgspec.Struct, frozen=True):
     whole: bool = False
     pinned: bool = False
     held_back: str = ""
+    recovers: bool = False
 
     @property
     def holds(self) -> bool:

@@ -10,6 +10,9 @@ from enum import StrEnum
 
 import msgspec
 
+#: The kind of a signal, where what the cursor is on has a kind.
+SIGNAL = "Signal"
+
 
 class Level(StrEnum):
     OK = "ok"

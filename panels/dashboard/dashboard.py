@@ -177,8 +177,14 @@ class Dashboard(Widget):
 
     @property
     def selection(self) -> Selection | None:
-        """Return the pod or workload under the Pods panel's cursor."""
-        return self.pods.selection
+        """Return what the cursor is on, in the panel that has the focus, else in Pods.
+
+        None where that is off screen: what nobody sees was not chosen.
+        """
+        panel = self.focused_panel
+        if panel.chooses:
+            return panel.selection
+        return self.pods.selection if "pods" in self.regions(self.size) else None
 
     def focus_panel(self, name: str) -> None:
         """Bring a panel up and give it the focus."""

@@ -1,15 +1,20 @@
-"""Shows what was done: mitigations under way, debts, unfinished intents, the last journal lines."""
+"""Shows what was done: mitigations under way, debts, unfinished intents, the last journal lines.
+
+A cursor goes from step to step; Enter asks for the chosen one to be taken back, as a plan.
+"""
 
 from __future__ import annotations
 
-from cockpit.model.plan import Gauge, JournalLine, Phase, Progress, Proof
+from cockpit.model.plan import Debt, Gauge, JournalLine, Phase, Progress, Proof
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble
 from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.prose import Para, wrap
-from panels.kit.spans import Line, Span
+from panels.kit.spans import Line, Span, plain
+from panels.kit.theme import Appearance
 from panels.kit.words import age, clock, count, value
+from panels.messages import Undo
 
 RECENT_S = 600.0  # an ended mitigation stays open on the panel for this long
 _PROOF = {
@@ -24,6 +29,13 @@ _BAR = 10
 
 
 class JournalPanel(LinesPanel):
+    """Keeps the cursor on its step, whatever is journalled above it; none until it is moved."""
+
+    def __init__(self, appearance: Appearance | None = None) -> None:
+        super().__init__(appearance)
+        self.chosen: int | None = None  # number of the step under the cursor
+        self._places: dict[int, tuple[int, int]] = {}  # number → its first line, and how many
+
     def level(self, situation: Situation) -> Level:
         recent = [p for p in situation.progress if _recent(p, situation)]
         if any(p.proof is Proof.FAIL or p.phase is Phase.FAILED for p in recent):
@@ -50,25 +62,69 @@ class JournalPanel(LinesPanel):
         return tuple(spans)
 
     def content(self, situation: Situation, width: int) -> list[Line]:
+        return [line for _, lines in self._blocks(situation, width) for line in lines]
+
+    def body(self, width: int, height: int) -> list[Line]:
+        """Return the visible lines; a filter keeps whole entries, so that they can be chosen."""
+        if self.situation is None:
+            return super().body(width, height)
+        self._places = {}
         lines: list[Line] = []
-        for progress in situation.progress:
-            if _recent(progress, situation):
-                lines += _progress_lines(progress, situation, width)
+        cursor = "+cursor" if self.has_focus else "+idle"
+        for number, block in self._blocks(self.situation, width):
+            if self.filter and not any(self.filter.lower() in plain(line).lower() for line in block):
+                continue
+            if number:
+                self._places[number] = (len(lines), len(block))
+            if number and number == self.chosen:
+                block = [tuple((text, f"{role}{cursor}") for text, role in line) for line in block]
+            lines += block
+        lines = lines or [(("nothing matches", "dim"),)]
+        return lines[self.window(len(lines), height)]
+
+    def _blocks(self, situation: Situation, width: int) -> list[tuple[int, list[Line]]]:
+        """Return what belongs together, each with the number of its step; 0: nothing to choose."""
+        blocks: list[tuple[int, list[Line]]] = [
+            (0, _progress_lines(progress, situation, width))
+            for progress in situation.progress
+            if _recent(progress, situation)
+        ]
         for item in situation.unfinished:
-            lines.append(
-                (
-                    (f"? UNFINISHED #{item.number} {item.judgement}  ", "unknown"),
-                    (f"{item.title}  ", "bold"),
-                    (item.target, "dim"),
-                    (f"  {item.explanation}", "text"),
-                )
+            line: Line = (
+                (f"? UNFINISHED #{item.number} {item.judgement}  ", "unknown"),
+                (f"{item.title}  ", "bold"),
+                (item.target, "dim"),
+                (f"  {item.explanation}", "text"),
             )
-        for debt in situation.debts:
-            since = age(situation.wall - debt.since_wall)
-            lines.append(((f"◐ DEBT #{debt.number} ", "warn"), (debt.words, "text"), (f"  for {since}", "dim")))
-        for entry in situation.journal:
-            lines += _journal_lines(entry, width)
-        return lines or [(("nothing was done yet: mitigations and notes appear here", "dim"),)]
+            blocks.append((0, [line]))
+        undoable = {entry.number for entry in situation.journal if entry.undoable}
+        blocks += [(0, _debt_lines(debt, situation, width, debt.number in undoable)) for debt in situation.debts]
+        blocks += [(entry.number, _journal_lines(entry, width)) for entry in situation.journal]
+        return blocks or [(0, [(("nothing was done yet: mitigations and notes appear here", "dim"),)])]
+
+    def action_move(self, by: int) -> None:
+        """Go to the next step of the journal; above the first one is what goes on now."""
+        numbers = list(self._places)
+        if not numbers:
+            super().action_move(by)
+            return
+        at = numbers.index(self.chosen) if self.chosen in numbers else -1
+        at = min(at + by, len(numbers) - 1)
+        self.chosen = numbers[at] if at >= 0 else None
+        first, count_ = self._places[numbers[at]] if at >= 0 else (0, 0)
+        height = max(1, self.size.height - self.FRAME_ROWS)
+        self.top = max(min(self.top, first), first + count_ - height) if at >= 0 else 0
+        self.sync()
+
+    def action_page(self, by: int) -> None:
+        super().action_move(by * max(1, self.size.height - self.FRAME_ROWS - 1))
+
+    def action_open_more(self) -> None:
+        """Plan to take the chosen step back: its dialog says what that brings back."""
+        if self.chosen is None:
+            super().action_open_more()
+        else:
+            self.post_message(Undo(self.chosen))
 
 
 def _recent(progress: Progress, situation: Situation) -> bool:
@@ -145,6 +201,14 @@ def _gauge_line(gauge: Gauge, width: int) -> Line:
     if gauge.reason:
         line.append((f"  {gauge.reason}", "dim"))
     return tuple(line)
+
+
+def _debt_lines(debt: Debt, situation: Situation, width: int, undoable: bool) -> list[Line]:
+    """Say what is owed, since when, and how it is put back."""
+    since = age(situation.wall - debt.since_wall)
+    way = f"↓ to #{debt.number}, enter: put it back" if undoable else "put it back by its runbook"
+    spans: tuple[Span, ...] = ((debt.words, "text"), (f"  for {since}  ", "dim"), (way, "key" if undoable else "dim"))
+    return [row.spans for row in wrap((Para(spans, ((f"◐ DEBT #{debt.number} ", "warn"),)),), width)]
 
 
 def _journal_lines(entry: JournalLine, width: int) -> list[Line]:

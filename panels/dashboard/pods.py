@@ -54,6 +54,7 @@ class MoreKey(NamedTuple):
 
 
 class PodsPanel(TablePanel):
+    chooses = True
     empty = "no pods in the watched namespaces"
     columns = (
         Column("", 1),

@@ -12,14 +12,14 @@ from textual.binding import Binding, BindingType
 
 from cockpit.model.observed.metrics import Alert
 from cockpit.model.reading import Known, SourceState
-from cockpit.model.signal import Level, SignalStatus, worst
+from cockpit.model.signal import SIGNAL, Level, SignalStatus, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble, state
 from panels.dashboard.frame.table import TablePanel
 from panels.kit.spans import Column, Line, Span, line_width
 from panels.kit.theme import MARK, WORD
 from panels.kit.words import age, bare
-from panels.messages import CopyText
+from panels.messages import CopyText, Explain, Selection
 
 FIRING, PENDING = "firing", "pending"
 _SAID = ("alertname", "severity")  # labels that the row tells otherwise
@@ -27,6 +27,7 @@ _SAID = ("alertname", "severity")  # labels that the row tells otherwise
 
 class SignalsPanel(TablePanel):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "copy_link", "Copy link", show=False, id="signals.link")]
+    chooses = True
     empty = "no signals are defined"
     columns = (
         Column("state", 9),
@@ -95,6 +96,18 @@ class SignalsPanel(TablePanel):
             (why, "text"),
             ("", "dim"),
         )
+
+    @property
+    def selection(self) -> Selection | None:
+        """Return the signal under the cursor; of an alert, the one that it names."""
+        key = self.selected_key
+        name = dict(key[1]).get("signal", "") if isinstance(key, tuple) else str(key or "")
+        return Selection(SIGNAL, "", name) if name else None
+
+    def action_open_more(self) -> None:
+        """Explain the signal under the cursor."""
+        if self.selection is not None:
+            self.post_message(Explain(self.selection))
 
     def action_copy_link(self) -> None:
         """Copy the address of the signal under the cursor; of an alert's, where a label names it.

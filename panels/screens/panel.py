@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
+from textual.binding import BindingType
 
 from cockpit.model.situation import Situation
 from panels.dashboard.frame.panel import LinesPanel
+from panels.keys import of_selection
 from panels.kit.theme import Appearance
+from panels.messages import Explain, LogsOf
 from panels.screens.view import Bar, View
 
 
@@ -17,6 +22,7 @@ class PanelView(View):
     """
 
     DEFAULT_CSS = "PanelView > LinesPanel { width: 100%; height: 1fr; }"
+    BINDINGS: ClassVar[list[BindingType]] = [*of_selection()]
 
     def __init__(
         self, kind: type[LinesPanel], situation: Situation | None = None, *, appearance: Appearance | None = None
@@ -31,12 +37,21 @@ class PanelView(View):
 
     def opened(self) -> None:
         super().opened()
-        self.query_one("#keys", Bar).keys(("↑↓ pgup pgdn", "scroll"), ("esc", "back"))
+        more = (("x", "explain"), ("l", "logs")) if self.panel.chooses else ()
+        self.query_one("#keys", Bar).keys(("↑↓ pgup pgdn", "scroll"), *more, ("esc", "back"))
         if self._situation is not None:
             self.show(self._situation)
 
     def take_focus(self) -> None:
         self.seize(self.panel)
+
+    def action_explain(self) -> None:
+        if self.panel.selection is not None:
+            self.post_message(Explain(self.panel.selection))
+
+    def action_logs(self) -> None:
+        if self.panel.selection is not None:
+            self.post_message(LogsOf(self.panel.selection))
 
     def show(self, situation: Situation) -> None:
         self._situation = situation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from cockpit.assessment.match import held, match
+from cockpit.assessment.match import Recovering, held, match
 from cockpit.model.runbook import Runbook, Runbooks, Symptom, listed
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.runbooks.schema import check
@@ -74,3 +74,36 @@ symptoms = [
     )
     twice, problems = check(text.replace("probe-output-agee", "output-age"), "own.toml")
     assert twice is None and "is there twice" in str(problems[0])
+
+
+def _situations(*rounds: dict[str, Level]) -> list[bool]:
+    """Whether the one runbook recovers, round by round."""
+    runbooks = Runbooks(
+        queries={}, signals={}, stages=(), services={}, toggles={}, runbooks=(_runbook(6, "a", "b", "c"),)
+    )
+    memory, found = Recovering(), []
+    for levels in rounds:
+        signals = {name: SignalStatus(name, name, level, None, "") for name, level in levels.items()}
+        found.append(memory.mark(match(runbooks, signals), signals)[0].recovers)
+    return found
+
+
+MENDS = Level.RECOVERING
+
+
+def test_only_a_runbook_that_held_recovers() -> None:
+    """U1: one symptom of it that was bad for a moment is no incident that ends."""
+    calm, one = {"a": OK, "b": OK, "c": OK}, {"a": MENDS, "b": OK, "c": OK}
+    assert _situations(calm, {"a": CRIT, "b": OK, "c": OK}, one, calm) == [False, False, False, False]
+    assert _situations({"a": CRIT, "b": WARN, "c": OK}, {"a": MENDS, "b": WARN, "c": OK}, one, calm, one) == [
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_one_that_nobody_saw_hold_recovers_by_what_recovers() -> None:
+    """U1: a cockpit that was started just after the cure."""
+    assert _situations({"a": MENDS, "b": MENDS, "c": OK}, {"a": OK, "b": MENDS, "c": OK}) == [True, True]

@@ -45,13 +45,15 @@ def explain_pod(cluster: Cluster, pod: Pod, now: float) -> tuple[str, ...]:
     return tuple([*lines, f"next: {todo}"] if todo else lines)
 
 
-def explain_workload(cluster: Cluster, workload: Workload, now: float) -> tuple[str, ...]:
+def explain_workload(cluster: Cluster, workload: Workload, now: float, well: str = "All well") -> tuple[str, ...]:
     """Explain a workload and its pods.
 
-    `now`: unix seconds on the cluster's clock.
+    `now`: unix seconds on the cluster's clock. `well`: the words where nothing is amiss with them.
     """
     pods = cluster.pods_of(workload.namespace, workload.name)
     lines = _rollout(cluster, workload, pods, now)
+    if not lines:
+        lines.append(f"{well}: {workload.ready} of {workload.desired} ready, {workload.updated} up to date")
     broken = [pod for pod in pods if not pod.healthy]
     said: Counter[str] = Counter()
     for pod in sorted(broken, key=lambda p: (p.terminating, -p.restarts, p.name)):
@@ -96,7 +98,7 @@ def _rollout(cluster: Cluster, workload: Workload, pods: list[Pod], now: float) 
         lines.append(f"{workload.ready} of {workload.desired} ready, {workload.available} available")
     if available is not None and available.status == "False" and workload.desired:
         lines.append(f"Below its minimum availability{_since(available, now)}: {available.message or available.reason}")
-    return lines or [f"All well: {workload.ready} of {workload.desired} ready, {workload.updated} up to date"]
+    return lines
 
 
 def _generations(cluster: Cluster, workload: Workload, pods: list[Pod], now: float) -> list[str]:

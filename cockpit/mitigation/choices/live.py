@@ -255,8 +255,12 @@ def endpoint_words(endpoint: RpcEndpoint, situation: Situation | None) -> str:
     One never asked says so.
     """
     used = "in use now, " if _in_use(endpoint, situation) else ""
-    measured = _asked(endpoint.name, situation) + _metered(endpoint.name, situation)
-    return f"{endpoint.name}: {used}{', '.join(measured) or 'no measurements'}"
+    return f"{endpoint.name}: {used}{', '.join(measured(endpoint.name, situation)) or 'no measurements'}"
+
+
+def measured(name: str, situation: Situation | None) -> list[str]:
+    """Return what is measured of an endpoint now: by asking it, and by the submitter."""
+    return _asked(name, situation) + _metered(name, situation)
 
 
 def _asked(name: str, situation: Situation | None) -> list[str]:
@@ -283,14 +287,14 @@ def _asked(name: str, situation: Situation | None) -> list[str]:
 
 
 def _metered(name: str, situation: Situation | None) -> list[str]:
-    measured = []
+    found = []
     for query, words in (
         ("rpc-error-ratio", "{:.3g} % errors of the submitter"),
         ("rpc-confirm-p95", "confirms in {:.1f} s"),
     ):
-        found = believed(situation.queries.get(query), situation.mono) if situation is not None else None
-        result = last_known(found) if found is not None else None
+        known = believed(situation.queries.get(query), situation.mono) if situation is not None else None
+        result = last_known(known) if known is not None else None
         value = result.by("endpoint").get(name) if result is not None else None
         if value is not None and value == value:
-            measured.append(words.format(value * 100 if "error" in query else value / 1000))
-    return measured
+            found.append(words.format(value * 100 if "error" in query else value / 1000))
+    return found

@@ -8,9 +8,10 @@ overridden, CONFIRM and UNKNOWN want the target's name typed, and the override i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from typing import Any
 
 from cockpit.assessment.stopped import Stop, stopped
 from cockpit.errors import REASON_LIMIT
@@ -18,6 +19,7 @@ from cockpit.mitigation.cluster.guard_facts import Facts
 from cockpit.mitigation.cluster.objects import WORKLOADS, annotations_of, paused, replicas, strategy, surge_of
 from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.kind import Draft, Patch
+from cockpit.mitigation.planning.comes_back import endpoint_back, symptoms_back
 from cockpit.mitigation.steps.parameters import DIGEST
 from cockpit.model.plan import DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks
@@ -32,7 +34,8 @@ OLD_SITUATION_S = 15.0
 class GuardInput:
     """Holds all that a guard may look at.
 
-    `signals` justify the step; an `undo` is justified by the journal.
+    `signals` justify the step; an `undo` is justified by the journal, which holds how what it takes
+    back was `proven`.
     """
 
     draft: Draft
@@ -44,6 +47,7 @@ class GuardInput:
     undo: bool
     mono: float
     journal_problems: tuple[str, ...] = ()
+    proven: Mapping[str, Any] | None = None
 
 
 Guard = Callable[[GuardInput], GuardResult | None]
@@ -283,6 +287,26 @@ def lease(given: GuardInput) -> GuardResult:
     return _result("lease", Verdict.PASS, "free")
 
 
+def comes_back(given: GuardInput) -> GuardResult | None:
+    """Say what an undo brings back, with the figure of now; what cured wants more than a `y`."""
+    if not given.undo:
+        return None
+    situation = given.situation
+    if situation is not None and given.mono - situation.mono > OLD_SITUATION_S:
+        situation = None
+    found = [back for change in given.draft.changes if (back := endpoint_back(change.after, situation)) is not None]
+    cured = symptoms_back(given.proven, situation, given.runbooks)
+    words = "; ".join(filter(None, (*(back.words for back in found), cured)))
+    if not words:
+        return None
+    verdict = max((back.verdict for back in found), key=_GRAVE.index, default=Verdict.NOTE)
+    about = [back.name for back in found] + (["proven"] if cured else [])
+    return _result("comes back", Verdict.CONFIRM if cured else verdict, words, *about)
+
+
+_GRAVE = (Verdict.NOTE, Verdict.UNKNOWN, Verdict.CONFIRM)
+
+
 def journal(given: GuardInput) -> GuardResult | None:
     """Say that the journal was tampered with, which an undo trusts."""
     if given.undo and given.journal_problems:
@@ -304,6 +328,7 @@ GUARDS: tuple[Guard, ...] = (
     autoscaler,
     gitops,
     lease,
+    comes_back,
     journal,
 )
 

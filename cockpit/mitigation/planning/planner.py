@@ -159,6 +159,7 @@ class Planner:
             undo=request.undoes is not None,
             mono=self._clock.mono(),
             journal_problems=request.journal_problems,
+            proven=request.proven,
         )
         return guards.judge_idle(given) if draft.nothing_to_do else guards.judge(given)
 

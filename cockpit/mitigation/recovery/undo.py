@@ -79,6 +79,7 @@ async def undo_request(
         arguments=raw if raw is not None else await recover(client, intent),
         undoes=entry.number,
         undone=intent,
+        proven=entry.proof,
         journal_problems=tuple(journal.verify()),
         danger=danger,
         relaxes=relaxes,

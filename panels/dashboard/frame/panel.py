@@ -24,7 +24,7 @@ from panels.kit.line_widget import ScrolledLines
 from panels.kit.spans import BLANK, Line, Span, fit, line_width, plain, width_of
 from panels.kit.theme import ALERT, MARK, Appearance
 from panels.kit.words import age, value
-from panels.messages import Enlarge, OpenView
+from panels.messages import Enlarge, OpenView, Selection
 
 
 class LinesPanel(ScrolledLines):
@@ -184,6 +184,13 @@ class LinesPanel(ScrolledLines):
         return (("╰" + "─" * dashes + " ", frame), (note, "key" if self.filter else "dim"), (" ─╯", frame))
 
     # --- what the operator does -------------------------------------------------------------------
+
+    chooses: ClassVar[bool] = False  # it has a cursor on what can be explained
+
+    @property
+    def selection(self) -> Selection | None:
+        """Return what the cursor is on, that `x` explains and whose logs `l` opens."""
+        return None
 
     def set_filter(self, text: str) -> None:
         """Show only what contains `text`; empty shows all."""

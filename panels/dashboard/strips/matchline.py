@@ -118,8 +118,10 @@ def _without_runbook(situation: Situation) -> Line:
 def _recovering(situation: Situation, width: int) -> Line:
     """Say which runbook's symptoms recover, and how, when none holds; empty when none does."""
     for match in situation.matches:
-        for status in match.symptoms:
-            signal = situation.signals.get(status.symptom.signal)
+        if not match.recovers:
+            continue
+        for name in (name for status in match.symptoms for name in status.symptom.witnesses):
+            signal = situation.signals.get(name)
             if signal is not None and signal.recovering is not None:
                 opens: Line = (("r", "key"), (" opens ", "dim"))
                 room = width - line_width(opens) - 1

@@ -13,13 +13,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from cockpit.model.runbook import Match, Step
+from cockpit.model.signal import SIGNAL
 from cockpit.model.situation import Situation
 from cockpit.model.step_kinds import STEP_KINDS
 from panels.dialogs.notice import NoticeDialog
+from panels.keys import of_selection
 from panels.kit.lines_view import LinesView
 from panels.kit.marks import SIGN
 from panels.kit.theme import Appearance
-from panels.messages import AskParameters, OpenView, PlanStep, Undo
+from panels.messages import AskParameters, Explain, LogsOf, OpenView, PlanStep, Selection, Undo
 from panels.screens.runbook.next_step import next_step, preview
 from panels.screens.runbook.page import first_key, list_lines, page, ranked
 from panels.screens.view import Bar, View
@@ -33,6 +35,7 @@ _KEYS = (
     ("tab", "list"),
     ("u", "undo"),
     ("esc", "back"),
+    ("x l", "explain, logs"),
 )
 
 
@@ -55,6 +58,7 @@ class RunbookView(View):
         Binding("left,left_square_bracket", "turn(-1)", "Better match", show=False),
         Binding("right,right_square_bracket", "turn(1)", "Next match", show=False),
         Binding("n", "to_next_step", "To the next sensible step", show=False),
+        *of_selection(),
     ]
 
     def __init__(
@@ -176,6 +180,35 @@ class RunbookView(View):
             self.post_message(AskParameters(runbook_id, step))
         else:
             self.post_message(PlanStep(runbook_id, step.id, {}))
+
+    @property
+    def selection(self) -> Selection | None:
+        """Return what the cursor's line is about: its worst signal, or the step's service."""
+        kind, _, name = (self.page.key or "").partition(":")
+        if self.match is None:
+            return None
+        runbook, signals = self.match.runbook, tuple[str, ...]()
+        if kind == "triage":
+            signals = next(t for number, t in enumerate(runbook.triage, 1) if name == (t.item or str(number))).signals
+        elif kind == "step":
+            step = next(s for s in runbook.mitigations if s.id == name)
+            if step.service:
+                return Selection("Deployment", ",".join(self.situation.namespaces[:1]), step.service)
+            signals = step.signals
+        known = [self.situation.signals[name] for name in signals if name in self.situation.signals]
+        worst = max(known, key=lambda status: status.level.rank, default=None)
+        return Selection(SIGNAL, "", worst.name) if worst is not None else None
+
+    def action_explain(self) -> None:
+        self._of_selection(Explain)
+
+    def action_logs(self) -> None:
+        self._of_selection(LogsOf)
+
+    def _of_selection(self, request: type[Explain] | type[LogsOf]) -> None:
+        chosen = self.selection
+        if chosen is not None:
+            self.post_message(request(chosen))
 
     def action_turn(self, by: int) -> None:
         ids = [m.runbook.id for m in ranked(self.situation)]

@@ -62,7 +62,7 @@ async def test_runbook_1_the_guardrails_block_and_what_is_relaxed_stays_as_debt(
             await hands.cockpit.settled()
             hands.cockpit.burst("r")
             await hands.wait(r"DEBT +relaxed or reduced")
-            await hands.undo()
+            await hands.undo(QUANT)
             assert drill.drill.world.quant.policy == "STRICT"
 
 

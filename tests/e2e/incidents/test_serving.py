@@ -57,7 +57,7 @@ async def test_runbook_7_the_source_that_is_off_is_quarantined(tmp_path: Path) -
             await hands.confirm()
             shown = await hands.carried_out()
             assert proven(shown), shown
-            await hands.undo()
+            await hands.undo(INGESTOR)  # a proven cure: it says what comes back
             assert world.kube.env(INGESTOR)["M0_CONNECTORS_DISABLED"] == ""
             assert hands.verdicts == [Proof.NONE, Proof.PASS]
 
@@ -105,7 +105,7 @@ async def test_runbook_9_more_requests_than_the_gateways_take(tmp_path: Path) ->
             shown = await hands.carried_out()
             assert proven(shown), shown
             assert drill.drill.world.kube.replicas(API) == 6
-            await hands.undo()
+            await hands.undo(API)
             assert drill.drill.world.kube.replicas(API) == 3
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
+from cockpit.mitigation.planning.comes_back import endpoint_back, symptoms_back
 from cockpit.mitigation.problem import PlanProblem
+from cockpit.model.observed.chain import EndpointStatus
+from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.plan import Phase, Plan, Proof, Request, Verdict
+from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Step
 from tests.support.kube_rig import DIGEST, OTHER_URL, SECRET_URL, Rig, carry, ended, guard, plan, step
 
@@ -236,3 +241,63 @@ def test_what_is_done_again_by_undoing_an_undo_is_as_dangerous_and_owed_as_the_f
     do(rig, again)
     assert [d.number for d in rig.executors[0].debts] == [3]
     assert undo_of(rig, 3).typed is None
+
+
+def endpoint(rig: Rig, errors: float | None, fault: Fault | None = None) -> Reading[EndpointStatus]:
+    seen = EndpointStatus("rpc-a", "rpc-a.example", health="ok", slot=9, behind=0, error_ratio=errors)
+    return Reading("solana/endpoint/rpc-a", seen, rig.clock.mono(), fault=fault)
+
+
+def test_undoing_a_proven_cure_says_what_comes_back_and_wants_the_name(rig: Rig) -> None:
+    """U6: `u` offered to undo the proven cure, all guards green."""
+    first = rig.runbooks.runbooks[0]
+    made = plan(rig.executor(), first.mitigations[0], first)
+    carry(rig.executors[0], made)
+    assert ended(rig.executors[0], made).proof is Proof.PASS
+    rig.solana["endpoint/rpc-a"] = endpoint(rig, 0.43)
+    undo = rig.executors[0].plan_undo(1).result(20)
+    back = guard(undo, "comes back")
+    assert back.verdict is Verdict.CONFIRM
+    assert back.reason.startswith("rpc-a comes back: 0 slots behind, 43 % errors here; what it was proven to cure")
+    assert "commits rise (1/min now, 0/min before it)" in back.reason
+    assert undo.typed == "m0-submitter"
+
+
+def test_undoing_what_proved_nothing_wants_no_name(rig: Rig) -> None:
+    """U6: it is as dangerous as what it brings back."""
+    do(rig, plan(rig.executor(), step("scale", "m0-ingestor", replicas=6)))
+    undo = rig.executors[0].plan_undo(1).result(20)
+    assert undo.typed is None
+    assert not [one for one in undo.guards if one.guard == "comes back"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "share", "fault", "verdict"),
+    [
+        (0.0, 0.0, None, Verdict.NOTE),
+        (0.43, None, None, Verdict.CONFIRM),
+        (0.0, 0.43, None, Verdict.CONFIRM),  # the submitter's own requests tell it, ours do not
+        (0.0, None, Fault(SourceState.DOWN, "connection refused"), Verdict.CONFIRM),
+    ],
+)
+def test_an_endpoint_comes_back_as_it_is_now(
+    rig: Rig, errors: float, share: float | None, fault: Fault | None, verdict: Verdict
+) -> None:
+    """U6: the figure of now, not of when it was left."""
+    rig.solana["endpoint/rpc-a"] = endpoint(rig, errors, fault)
+    answer = QueryResult((Sample({"endpoint": "rpc-a"}, share or 0.0),), (), (), 1.0)
+    asked = {"rpc-error-ratio": Reading("q", answer, rig.clock.mono())} if share is not None else {}
+    seen = msgspec.structs.replace(rig.situation(), queries=asked)
+    back = endpoint_back(SECRET_URL, seen)
+    assert back is not None and (back.name, back.verdict) == ("rpc-a", verdict)
+    assert ("43 % errors" in back.words) is ((errors or share or 0.0) > 0.4)
+    assert endpoint_back(OTHER_URL, seen) is None and endpoint_back("4", seen) is None
+
+
+def test_what_a_failed_proof_says_of_an_undo_is_nothing(rig: Rig) -> None:
+    gauges = [{"text": "commits rise", "signal": "commit-rate", "baseline": "nan"}]
+    for proof in ("fail", "unknown", "none"):
+        assert symptoms_back({"proof": proof, "gauges": gauges}, rig.situation(), rig.runbooks) == ""
+    assert symptoms_back(None, None, rig.runbooks) == ""
+    said = symptoms_back({"proof": "pass", "gauges": gauges}, None, rig.runbooks)
+    assert said == "what it was proven to cure may come back: commits rise (not known now)"

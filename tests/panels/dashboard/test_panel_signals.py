@@ -10,7 +10,7 @@ from msgspec import structs
 from cockpit.model.observed.metrics import Alert
 from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Match, Runbook, Toggle
-from cockpit.model.signal import Level
+from cockpit.model.signal import SIGNAL, Level
 from cockpit.model.situation import Situation, SourceLight, ToggleStatus
 from panels.dashboard.signals import SignalsPanel
 from panels.dashboard.strips.matchline import match_line
@@ -117,3 +117,20 @@ def test_the_match_line_cuts_the_title_before_it_cuts_how_many_symptoms_hold() -
     narrow, wide = (plain(match_line(situations.calm(matches=(lags,)), width)) for width in (80, 120))
     assert "3 of 3  " in narrow and "6 Data ingestion lag / watermark" in narrow and narrow.endswith("K kill switch ")
     assert "Data ingestion lag / watermark lag  3 of 3 symptoms" in wide
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_what_is_chosen_is_on_screen(size: tuple[int, int]) -> None:
+    """U7: `x` and `l` on a signal explained a pod that nobody saw."""
+    app = DashboardApp(situations.rpc_outage())
+    async with app.run_test(size=size):
+        app.dashboard.focus_panel("signals")
+        chosen = app.dashboard.selection
+        panel = app.dashboard.panels["signals"]
+        assert isinstance(panel, SignalsPanel) and chosen is not None
+        assert (chosen.kind, chosen.name) == (SIGNAL, panel.selected_key)
+        assert panel.point_at(next(key for key in panel.keys_shown if isinstance(key, tuple)))
+        assert panel.selection is None, "an alert that names no signal"
+        app.dashboard.focus_panel("signers")
+        seen = app.dashboard.selection
+        assert (seen is not None and seen.kind != SIGNAL) is (size == (160, 48)), "Pods is in sight only there"

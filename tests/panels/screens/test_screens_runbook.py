@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from cockpit.model.observed.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.runbook import Param, Step, Triage, Validation
-from cockpit.model.signal import Level
+from cockpit.model.signal import SIGNAL, Level
 from panels.kit.prose import plain
-from panels.messages import AskParameters, CloseLayer, OpenView, PlanStep, Undo
+from panels.messages import AskParameters, CloseLayer, Explain, LogsOf, OpenView, PlanStep, Undo
 from panels.screens.runbook.next_step import hindered, next_step, preview
 from panels.screens.runbook.page import holds_now, page
 from panels.screens.runbook.view import RunbookView
@@ -358,3 +358,22 @@ async def test_a_triage_line_without_an_item_opens_its_own_view() -> None:
         app.subject.page.move_to("triage:2")
         await pilot.press("enter")
         assert [one.name for one in app.requested(OpenView)] == ["rpc"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_x_and_l_explain_what_the_line_is_about(size: tuple[int, int]) -> None:
+    """U7: the worst signal of a question, the service of a step; never a pod behind the page."""
+    app = Harness(lambda: RunbookView(situation()))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        asked = next(t for t in STOPS.triage if t.signals and t.item)
+        worst = max((SIGNALS[name] for name in asked.signals if name in SIGNALS), key=lambda s: s.level.rank)
+        app.subject.page.move_to(f"triage:{asked.item}")
+        await pilot.press("x", "l")
+        step = next(s for s in STOPS.mitigations if s.service)
+        app.subject.page.move_to(f"step:{step.id}")
+        await pilot.press("x", "l")
+        for kind in (Explain, LogsOf):
+            signal_, service = [one.selection for one in app.requested(kind)]
+            assert (signal_.kind, signal_.name) == (SIGNAL, worst.name)
+            assert (service.kind, service.name) == ("Deployment", step.service)
