@@ -72,6 +72,7 @@ class LinesView(Draggable, ScrollView, can_focus=True):
         self._rows: list[Row] = []
         self._width = 0
         self.key: str | None = None
+        self._wanted: str | None = None
         self._strips: dict[int, Strip] = {}
 
     # -- what is shown
@@ -116,6 +117,9 @@ class LinesView(Draggable, ScrollView, can_focus=True):
         size = Size(width, len(self._rows))
         if size != self.virtual_size:
             self.virtual_size = size
+        if self._wanted in keys:
+            self.key, self._wanted = self._wanted, None
+            self._bring_into_view(self.key or "")
         if seen and self.key is not None and self._spots(self.key) != seen:
             self._bring_into_view(self.key)  # words above it that came, or wrapped, must not push it out
         if not same_width:
@@ -188,6 +192,13 @@ class LinesView(Draggable, ScrollView, can_focus=True):
         self._repaint_cursor(key)
         self._bring_into_view(key)
         self.post_message(self.Moved(self, key))
+
+    def begin_at(self, key: str) -> None:
+        """Put the cursor on a key, where nothing is laid out yet as soon as it is."""
+        if self._rows:
+            self.move_to(key)
+        else:
+            self._wanted = key
 
     def _spots(self, key: str) -> list[int]:
         return [y for y, row in enumerate(self._rows) if row.key == key]

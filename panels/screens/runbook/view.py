@@ -89,14 +89,19 @@ class RunbookView(View):
         self.query_one("#keys", Bar).keys(*_KEYS)
         self._draw()
         if self.chosen is not None:
-            self.list.move_to(self.chosen)
-        self.call_after_refresh(self._point)
+            self.list.begin_at(self.chosen)
+        self._point()
 
     def take_focus(self) -> None:
         self.seize(self.page)
 
     def on_resize(self, event: events.Resize) -> None:
         self._narrow(event.size.width)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Tell whether only one page has room: its title may be scrolled away."""
+        return self.has_class("narrow")
 
     def _narrow(self, width: int) -> None:
         self.set_class(width < WIDE, "narrow")
@@ -133,6 +138,7 @@ class RunbookView(View):
             (place, "bold"),
             *(((" PRODUCTION ", "alarm"), ("  ", "text")) if situation.production else ()),
             ("READ-ONLY" if situation.read_only else "READ-WRITE", "bold"),
+            *(((f"   {match.runbook.number} {match.runbook.title}", "bold"),) if match and self.is_narrow else ()),
         )
         if match is not None:
             runbooks = ranked(situation)
@@ -141,7 +147,7 @@ class RunbookView(View):
             self.query_one("#position", Bar).say(
                 (f" {at + 1} of {len(runbooks)}  ", "key"),
                 *(
-                    ((f"{SIGN['next']} next ", "ok"), (following.title, "bold"), ("   n goes there", "dim"))
+                    ((f"{SIGN['next']} next ", "ok"), (following.title, "bold"), ("  n goes there", "dim"))
                     if following
                     else (("no step to take now", "dim"),)
                 ),
@@ -216,13 +222,10 @@ class RunbookView(View):
             self.open(ids[max(0, min(len(ids) - 1, ids.index(self.chosen) + by))])
 
     def _point(self) -> None:
-        """Begin on the next sensible step if that is in view.
-
-        Else `n` goes there (the bar says so).
-        """
+        """Begin on the next sensible step, with as much above it as there is room for."""
         key = first_key(self.match, self.situation) if self.match is not None else None
-        if key is not None and self.page.sees(key):
-            self.page.move_to(key)
+        if key is not None:
+            self.page.begin_at(key)
 
     def action_to_next_step(self) -> None:
         if self.match is not None:

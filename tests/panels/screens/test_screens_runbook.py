@@ -200,11 +200,25 @@ async def test_wide_it_begins_on_the_next_step_and_enter_asks_for_its_parameters
         assert [(w.runbook_id, w.step.id) for w in app.requested(AskParameters)] == [("publishing-stops", "switch-rpc")]
 
 
-async def test_narrow_n_goes_to_the_next_step_and_enter_never_acts_on_what_is_out_of_view() -> None:
+@pytest.mark.parametrize("size", [(80, 24), (160, 48), (200, 100)])
+async def test_the_page_opens_on_the_next_step_also_where_another_is_turned_to(size: tuple[int, int]) -> None:
+    """Opens with the cursor on the ▶ line, in view, at every size (B27)."""
+    app = Harness(lambda: RunbookView(situation()))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert "▸ ▶ A" in app.words()
+        await pilot.press("right", "left")
+        await pilot.pause()
+        assert "▸ ▶ A" in app.words()
+
+
+async def test_narrow_n_goes_back_to_the_next_step_and_enter_never_acts_on_what_is_out_of_view() -> None:
     app = Harness(lambda: RunbookView(situation()))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert "next Switch RPC endpoint" in app.words()
+        await pilot.press("home")
+        await pilot.pause()
         assert "MITIGATION" not in app.words()
         await pilot.press("n")
         await pilot.pause()
@@ -241,7 +255,7 @@ async def test_arrows_turn_to_the_next_runbook_and_details_open_over_it(size: tu
         assert "4 → 8" in app.words()
         await pilot.press("left")
         await pilot.pause()
-        assert "API shows stale outputs" in app.words()
+        assert "1 Publishing stops" in app.words() and "Switch RPC endpoint" in app.words()
         app.subject.page.move_to("step:relax-guardrail")
         await pilot.press("d")
         await pilot.pause()
