@@ -88,9 +88,9 @@ def _match(runbook: Runbook, signals: Mapping[str, SignalStatus], pinned: str, h
         # "commits are confirmed" alone, on a calm day, speaks for no runbook
         quiet = [SymptomStatus(s.symptom, False if s.held else s.held, s.because, s.by) for s in statuses]
         statuses = tuple(quiet)
-    weight = sum(s.symptom.weight for s in statuses)
+    weight = 1.0 if runbook.any else sum(s.symptom.weight for s in statuses)
     holding = sum(s.symptom.weight for s in statuses if s.held)
-    score = holding / weight if weight > 0 else 0.0
+    score = min(1.0, holding / weight) if weight > 0 else 0.0
     return Match(
         runbook=runbook,
         symptoms=statuses,
@@ -98,7 +98,7 @@ def _match(runbook: Runbook, signals: Mapping[str, SignalStatus], pinned: str, h
         unknown=sum(1 for s in statuses if s.held is None),
         total=len(statuses),
         score=score,
-        whole=score >= HOLDS and all(s.held is not False for s in statuses),
+        whole=score >= HOLDS and (runbook.any or all(s.held is not False for s in statuses)),
         pinned=runbook.id == pinned,
         held_back=held_back,
     )

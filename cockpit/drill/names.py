@@ -34,6 +34,7 @@ SIGNER_SET_ID = "100"
 THRESHOLD = 5
 FIRST_SEQUENCE = 48_211_000  # of bundles, when the drill's past begins
 MODELS = ("bayes-sports-v4", "poll-blend-v7", "macro-nowcast-v2", "crypto-vol-v5")
+FEATURES = ("odds-move", "volume", "form")  # of each model
 MODEL_VERSION = "2026.1"  # of the whole set of models, on a calm day
 TOPICS = ("raw-events", "normalized", "features")
 CONFIG = "m0-engine-config"  # the ConfigMap that the engine follows
@@ -205,11 +206,16 @@ METRICS: Mapping[str, MetricSpec] = {
     "m0_outlier_events_total": MetricSpec("counter", "Events dropped as outliers"),
     "m0_drift_score": MetricSpec("gauge", "Distance of live features from the training distribution"),
     "m0_calibration_ece": MetricSpec("gauge", "Expected calibration error"),
+    "m0_implied_probability": MetricSpec("gauge", "Probability of the first outcome that a source implies"),
+    "m0_feature_psi": MetricSpec("gauge", "Population stability index of a feature against the training data"),
+    "m0_live_brier_score": MetricSpec("gauge", "Brier score of settled forecasts, live evaluation"),
     "m0_risk_score": MetricSpec("gauge", "Risk attached to a market's output"),
     "m0_api_requests_total": MetricSpec("counter", "API requests by status code"),
     "m0_api_latency_ms": MetricSpec("histogram", "Latency of API requests", _FAST_MS),
     "m0_output_age_ms": MetricSpec("gauge", "Age of the data behind the newest output served"),
     "m0_output_epoch": MetricSpec("gauge", "Epoch of the newest output served"),
+    "m0_cache_requests_total": MetricSpec("counter", "Reads of the API's cache by result"),
+    "m0_db_timeouts_total": MetricSpec("counter", "Queries that a service gave up on, by service"),
     "m0_db_query_latency_ms": MetricSpec("histogram", "Latency of Postgres queries", _QUERY_MS),
     "m0_db_cpu_ratio": MetricSpec("gauge", "CPU use of the Postgres server"),
     "m0_backup_last_success_timestamp_seconds": MetricSpec("gauge", "When the last backup succeeded"),

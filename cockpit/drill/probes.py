@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from cockpit.drill.names import API, MARKETS, REALTIME, RECONCILER, SERVICES, SI
 from cockpit.drill.world import World
 
 _READS_DATABASE = (API, REALTIME, RECONCILER)
+_REFUSALS = {500: web.HTTPInternalServerError, 503: web.HTTPServiceUnavailable, 504: web.HTTPGatewayTimeout}
 
 
 class Probes:
@@ -33,6 +35,7 @@ class Probes:
     ) -> None:
         self.world = world
         self._bundle = bundle
+        self._draws = Random("probes")
 
     def add_to(self, app: web.Application) -> None:
         app.on_response_prepare.append(self._stamp)
@@ -75,7 +78,16 @@ class Probes:
             raise web.HTTPNotFound(text="no such market\n")
         if self.world.serve.unavailable:
             raise web.HTTPServiceUnavailable(text="database: connection refused\n")
+        self._as_others()
         return market
+
+    def _as_others(self) -> None:
+        """Answer as any client is answered now: so many of the last requests failed."""
+        drawn = self._draws.random()
+        for status, share in self.world.serve.failing.items():
+            drawn -= share
+            if drawn < 0:
+                raise _REFUSALS[status]()
 
     async def _latest(self, request: web.Request) -> web.Response:
         market = self._market(request)

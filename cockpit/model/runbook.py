@@ -95,10 +95,10 @@ class Param(Entry, frozen=True, kw_only=True):
 
     `choices` are fixed; `choices-from` names a live list (`rpc-endpoints`, `toggle:NAME`,
     `label:QUERY:LABEL` = the values of LABEL in that query's samples, `joined:TOGGLE:QUERY:LABEL` =
-    each of them added to the list that TOGGLE holds now, `markets`, `connectors`, `signers`,
-    `signer-keys`, `images:SERVICE`, `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE` = what the
-    kept revisions ran with, and of the database `pg-missing-indexes:FIELD`, `pg-tables:UPKEEP`,
-    `pg-sessions`).
+    each of them added to the list that TOGGLE holds now, `markets`, `markets:SIGNAL` = those that
+    its worst is about first, `connectors`, `signers`, `signer-keys`, `images:SERVICE`,
+    `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE` = what the kept revisions ran with, and of the
+    database `pg-missing-indexes:FIELD`, `pg-tables:UPKEEP`, `pg-sessions`).
     """
 
     name: str
@@ -231,6 +231,7 @@ class Runbook(Entry, frozen=True, kw_only=True):
     severity: Severity = "SEV2"
     severity_item: str | None = None
     summary: str = ""
+    any: bool = False  # its symptoms are use cases: one is enough, and its weight is how much it says
     symptoms: tuple[Symptom, ...] = ()
     triage: tuple[Triage, ...] = ()
     causes: tuple[Cause, ...] = ()

@@ -210,6 +210,14 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         file="chain",
     ),
     ViewSpec(
+        name="compare",
+        title="Compare",
+        offer="Compare {page}",
+        words="side by side: what outputs are made of",
+        file="compare",
+        pages={"sources": "Sources", "features": "Features", "markets": "Markets"},
+    ),
+    ViewSpec(
         name="maintenance",
         title="Maintenance",
         offer="Maintenance: {page}",

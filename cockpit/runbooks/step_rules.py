@@ -160,6 +160,8 @@ def _choices_from(source: str, path: Path, names: Names, report: Report) -> None
             return
         case ["pg-missing-indexes", "table" | "columns" | "index"] | ["pg-tables", "vacuum" | "analyze"]:
             return
+        case ["markets", name]:
+            check_names((name,), path, names.signals, "signal", report, single=True)
         case ["toggle", name]:
             check_names((name,), path, names.toggles, "toggle", report, single=True)
         case ["images" | "revisions", name]:
@@ -174,8 +176,9 @@ def _choices_from(source: str, path: Path, names: Names, report: Report) -> None
         case _:
             report(
                 path,
-                "expected markets, connectors, signers, signer-keys, stuck-pods, rpc-endpoints, toggle:NAME, "
-                "images:SERVICE, revisions:SERVICE, ran-with:SERVICE:VARIABLE, pg-missing-indexes:table|columns|index, "
-                "pg-tables:vacuum|analyze, pg-sessions, label:QUERY:LABEL or joined:TOGGLE:QUERY:LABEL, "
+                "expected markets, markets:SIGNAL, connectors, signers, signer-keys, stuck-pods, rpc-endpoints, "
+                "toggle:NAME, images:SERVICE, revisions:SERVICE, ran-with:SERVICE:VARIABLE, "
+                "pg-missing-indexes:table|columns|index, pg-tables:vacuum|analyze, pg-sessions, "
+                "label:QUERY:LABEL or joined:TOGGLE:QUERY:LABEL, "
                 f"got {source!r}",
             )

@@ -34,6 +34,7 @@ LAST_KNOWN = {
     "cockpit/incident/evidence/collectors.py": "evidence keeps what was last known, and says how old it is",
     "cockpit/incident/evidence/onchain.py": "evidence keeps what was last known, and says how old it is",
     "cockpit/mitigation/choices/live.py": "offers of a form, with what is known beside each",
+    "cockpit/mitigation/choices/markets.py": "offers of a form, with what is known beside each",
     "cockpit/sources/paused_markets.py": "a pause that was seen does not end unseen",
     "cockpit/sources/probes/source.py": "an output is compared with the one before, to see it advance",
     "cockpit/sources/solana/values.py": "where an endpoint is does not change with whether it answers",
@@ -41,6 +42,7 @@ LAST_KNOWN = {
     "panels/dashboard/facts/chain.py": "drawn dimmed, with its age",
     "panels/dashboard/facts/database.py": "drawn dimmed, with its age",
     "panels/dashboard/facts/metrics.py": "drawn dimmed, with its age",
+    "panels/screens/compare.py": "which markets there are; their numbers ask the gate",
     "panels/screens/metrics.py": "drawn dimmed, with its age",
     "bench/chain.py": "measures when something arrives",
 }

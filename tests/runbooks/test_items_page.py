@@ -26,7 +26,6 @@ WAITING: dict[Pair, str] = {
     ("2.symptom.2", "13.when.2"): "log lines of the submitter are not counted yet",
     ("5.symptom.1", "5.symptom.3"): "log lines of the submitter are not counted yet",
     ("5.symptom.2", "5.symptom.3"): "log lines of the submitter are not counted yet",
-    ("7.symptom.2", "12.when.3"): "manipulation is told by lines about one market, which are not read yet",
     ("2.cause.1", "13.when.1"): "compromise",
     ("2.cause.2", "2.cause.3"): "causes by release alone",
     ("2.cause.2", "5.cause.3"): "causes by release alone",
@@ -36,14 +35,6 @@ WAITING: dict[Pair, str] = {
     ("6.symptom.1", "11.when.3"): "time order of releases",
     ("3.symptom.1", "3.symptom.3"): "publishes lost for signatures",
     ("4.validation.2", "5.validation.2"): "duplicates of commits",
-    ("7.symptom.1", "12.when.1"): "by market",
-    ("7.triage.1", "12.when.1"): "by market",
-    ("8.symptom.1", "8.triage.2"): "features",
-    ("8.symptom.2", "12.when.2"): "by market",
-    ("8.symptom.2", "8.triage.3"): "live evaluation",
-    ("8.triage.3", "12.when.2"): "by market",
-    ("9.symptom.1", "9.symptom.2"): "clients",
-    ("9.validation.1", "10.validation.2"): "errors of services",
 }
 
 

@@ -7,7 +7,7 @@ version to the present; it does not repair a faulty version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cockpit.drill.names import MODEL_VERSION, MODELS, QUANT
@@ -27,11 +27,12 @@ class Version:
 
     `fitted`: the shift of the world that its training has seen.
 
-    `fault`: what is wrong with it whatever the world does.
+    `fault`: what is wrong with it whatever the world does, of every model in it.
     """
 
     fitted: float = 0.0
     fault: float = 0.0
+    faults: dict[str, float] = field(default_factory=dict)  # model → what is wrong with that one alone
 
 
 class Models:
@@ -62,7 +63,8 @@ class Models:
         target = BASE_DRIFT + abs(self.shift - version.fitted) + version.fault
         share = min(1.0, dt / WINDOW_S)
         for model in self.drift:
-            self.drift[model] += (target - self.drift[model]) * share
+            own = target + version.faults.get(model, 0.0)
+            self.drift[model] += (own - self.drift[model]) * share
         if self.plant.talking and self.plant.rng.random() < 0.1 * dt:
             self._talk()
 

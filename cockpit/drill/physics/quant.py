@@ -14,7 +14,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from cockpit.drill.names import CONFIG, CONNECTORS, MARKETS, MODELS, QUANT, SOURCES
+from cockpit.drill.names import CONFIG, CONNECTORS, FEATURES, MARKETS, MODELS, QUANT, SOURCES
 from cockpit.drill.physics.fleet import number
 from cockpit.drill.physics.models import BASE_DRIFT, Models
 from cockpit.drill.physics.releases import BATCH_DELAY_S, BATCH_MALFORMED, memory_of
@@ -32,6 +32,8 @@ ADMITS = {"ALLOW": 0.075, "DEGRADE": 0.15}  # error that consumers must reckon w
 DRIFT_ERROR = 0.62  # of the estimate, for each unit of drift
 COMPARE_S = 4.0  # each market's sources are compared this often
 NOISE = 0.03  # sources that agree differ by so much
+SECONDARY = ("b", "c", "d")  # the feeds beside a domain's connector
+PSI = (1.1, 0.6, 0.3)  # of each of FEATURES, for each unit of drift: one carries most of it
 #: Market → what is true of its first outcome on a calm day.
 TRUTH = dict(zip(MARKETS, (0.58, 0.46, 0.37, 0.31, 0.52, 0.49, 0.63, 0.27), strict=True))
 
@@ -46,6 +48,7 @@ class Quant:
         self.misleading: set[str] = set()  # markets whose newest decided output misleads
         self.degraded: set[str] = set()  # markets whose newest decided output is degraded
         self._walk = Random("truth")
+        self._feeds = Random("feeds")  # of its own: what is exported must not change what happens
         self.start()
 
     def start(self) -> None:
@@ -161,8 +164,7 @@ class Quant:
         level = "WARN" if gap > POLICY[self.policy][2] else "INFO"
         truth, rng = self.truth[market], self.plant.rng
         others = " ".join(
-            f"{domain}-{name}={truth + rng.uniform(-0.01, 0.01):.3f}"
-            for name in ("b", "c", "d")[: self.expected_sources - 1]
+            f"{domain}-{name}={truth + rng.uniform(-0.01, 0.01):.3f}" for name in SECONDARY[: self.expected_sources - 1]
         )
         self.plant.say(
             pods[rng.randrange(len(pods))].name,
@@ -232,9 +234,39 @@ class Quant:
             ece = 0.018 + 0.003 * index + rng.uniform(-0.001, 0.001) + max(0.0, drifts[model] - 0.15) * 0.25
             ece += self._miscalibrated(list(CONNECTORS)[index])
             metrics.value(QUANT, "m0_calibration_ece", model=model).value = round(ece, 4)
+        self._compared()
+        self._evaluated()
         pods = self.plant.fleet.working(QUANT)
         floor = number(pods[0].env, "M0_RISK_SCORE_FLOOR", 0.0) if pods else 0.0
         for market, domain in MARKETS.items():
             doubt = (0.97 - self.plant.ingest.coverage[domain]) * 0.8 + max(0.0, self._drift(domain) - 0.12) * 2.2
             risk = min(1.0, max(floor, 0.2 + doubt)) + rng.uniform(-0.02, 0.02)
             metrics.value(QUANT, "m0_risk_score", market=market).value = round(min(1.0, risk), 4)
+
+    def _compared(self) -> None:
+        """Export the probability that each source implies; a disabled one implies none."""
+        metrics, name = self.plant.metrics, "m0_implied_probability"
+        for market, domain in MARKETS.items():
+            if self.plant.ingest.connectors[domain].disabled:
+                metrics.remove(QUANT, name, market=market, source=domain)
+            else:
+                metrics.value(QUANT, name, market=market, source=domain).value = round(self.implied(market), 4)
+            for number_of, feed in enumerate(SECONDARY):
+                labels = {"market": market, "source": f"{domain}-{feed}"}
+                if number_of < self.expected_sources - 1:
+                    heard = self.truth[market] + self._feeds.uniform(-0.01, 0.01)
+                    metrics.value(QUANT, name, **labels).value = round(heard, 4)
+                else:
+                    metrics.remove(QUANT, name, **labels)
+
+    def _evaluated(self) -> None:
+        """Export how features are distributed, and how forecasts fared that were settled since."""
+        metrics, feeds = self.plant.metrics, self._feeds
+        for index, model in enumerate(MODELS):
+            drift = self.models.drift[model]
+            for feature, share in zip(FEATURES, PSI, strict=True):
+                psi = drift * share + feeds.uniform(-0.005, 0.005)
+                metrics.value(QUANT, "m0_feature_psi", model=model, feature=feature).value = round(max(0.0, psi), 4)
+            missed = max(0.0, drift - 0.12) * 0.6 + 0.5 * self._miscalibrated(list(CONNECTORS)[index])
+            score = 0.16 + 0.01 * index + missed + feeds.uniform(-0.002, 0.002)
+            metrics.value(QUANT, "m0_live_brier_score", model=model).value = round(score, 4)

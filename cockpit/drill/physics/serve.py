@@ -70,7 +70,8 @@ class Serve:
     `database_felt`: the slowdown measured on the attached database; None without one.
     `checkpointing`: each concurrent publisher writes its whole state to the database at every tick.
     `demand` is requests a second, `leaks_after_s` the age at which a gateway has lost its
-    connections (None: never).
+    connections (None: never). `cache_down`: the cache refuses connections, every request asks the
+    database.
     """
 
     def __init__(self, plant: Plant) -> None:
@@ -83,6 +84,8 @@ class Serve:
         self.backup_at: float | None = None  # of the last good backup; None: a few hours before the drill began
         self.demand = REQUESTS
         self.leaks_after_s: float | None = None
+        self.cache_down = False
+        self.failing: dict[int, float] = {}  # status → share of the last requests that were answered so
         self.failed_requests = 0.0  # above what is tolerated (harm)
         self._promoted_at: float | None = None
         self._restored = False  # the database is older than the chain, and nobody has aligned them
@@ -90,6 +93,8 @@ class Serve:
         self._turn = 0  # whose turn it is to answer the one request that cannot be shared
         self.served = dict(plant.publish.published)
         self.epochs = dict(plant.publish.epochs)
+        for service in (API, RECONCILER):
+            plant.metrics.value(service, "m0_db_timeouts_total", service=service)
 
     @property
     def slow(self) -> float:
@@ -179,6 +184,7 @@ class Serve:
         self._exported(plant.fleet.working(API))
         requests = int(self.demand * dt + rng.random())
         if not pods:
+            self.failing = {503: 1.0}
             self.failed_requests += requests
             return
         traffic = self._spread(pods, requests)
@@ -194,9 +200,13 @@ class Serve:
             self._query(draws, requests)
         missing = int(requests * 0.004 + rng.random())
         hopeless = min(1.0, max(0.0, slow / TIMEOUTS_FROM - 1.0))
-        timed_out = int(requests * UNCACHED * hopeless + rng.random()) if hopeless else 0
+        asking = 1.0 if self.cache_down else UNCACHED
+        timed_out = int(requests * asking * hopeless + rng.random()) if hopeless else 0
+        plant.metrics.value(API, "m0_db_timeouts_total", service=API).inc(timed_out)
+        self._read_cache(pods, requests)
         codes = {"500": traffic.leaked + traffic.usual, "503": traffic.refused, "404": missing, "504": timed_out}
         codes["200"] = max(0, requests - sum(codes.values()))
+        self.failing = {int(code): count / max(1, requests) for code, count in codes.items() if code >= "500" and count}
         whose = {"503": traffic.refused_by, "500": traffic.leaked_by if traffic.leaked else {}}
         for code, count in codes.items():
             self._answered(pods, code, count, whose.get(code, {}))
@@ -245,7 +255,7 @@ class Serve:
         for pod in pods:
             share = requests / len(pods)
             taken = PER_POD * dt_requests * (CACHED if _cached(pod) else 1.0)
-            taken *= 0.5 if now - pod.started_at < COLD_S else 1.0
+            taken *= 0.5 if now - pod.started_at < COLD_S or self.cache_down else 1.0
             room += taken
             if self.database_down and not _cached(pod):
                 refused[pod.name] = share
@@ -276,9 +286,19 @@ class Serve:
         rng = self.plant.rng
         if self.database_down:
             queries.observe(5000.0, draws)
+            self.plant.metrics.value(RECONCILER, "m0_db_timeouts_total", service=RECONCILER).inc(draws)
             return
         for i in range(draws):
             queries.observe(rng.lognormvariate(0.0, 0.5) * 3.0 * self.slow, requests // draws + (i < requests % draws))
+
+    def _read_cache(self, pods: tuple[PodView, ...], requests: int) -> None:
+        """Count the reads of the cache by what came of them: a cold gateway misses half."""
+        now, metrics = self.plant.clock.now(), self.plant.metrics
+        cold = sum(now - pod.started_at < COLD_S for pod in pods) / len(pods)
+        missed = requests * min(1.0, UNCACHED + 0.5 * cold)
+        results = {"error": float(requests)} if self.cache_down else {"hit": requests - missed, "miss": missed}
+        for result, count in {"hit": 0.0, "miss": 0.0, "error": 0.0, **results}.items():
+            metrics.value(API, "m0_cache_requests_total", result=result).inc(count)
 
     def _talk(self, pods: tuple[PodView, ...], traffic: Traffic) -> None:
         plant, rng = self.plant, self.plant.rng
@@ -302,6 +322,8 @@ class Serve:
         """Word what a gateway says of its cache with an answer."""
         if _cached(pod):
             return "cache=only redis=ok"
+        if self.cache_down:
+            return "cache=error redis=connection refused"
         age_s = self.plant.clock.now() - pod.started_at
         if age_s < COLD_S:
             return f"cache=cold redis=ok warm_in={COLD_S - age_s:.0f}s"

@@ -3,7 +3,8 @@
 Pure: from the situation and the settings.
 
 `choices-from` in runbooks.toml: `rpc-endpoints`, `toggle:NAME`, `label:QUERY:LABEL`,
-`joined:TOGGLE:QUERY:LABEL`, `markets`, `connectors`, `signers`, `signer-keys`, `stuck-pods`,
+`joined:TOGGLE:QUERY:LABEL`, `markets`, `markets:SIGNAL` (those that its worst is about first),
+`connectors`, `signers`, `signer-keys`, `stuck-pods`,
 `images:SERVICE`, `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE`, and of the database
 (`database.py`) `pg-missing-indexes:table`, `:columns`, `:index`, `pg-tables:vacuum`, `:analyze`,
 `pg-sessions`.
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.assessment.baseline import amount
 from cockpit.assessment.imagehistory import Ran, runs
+from cockpit.mitigation.choices import markets as of_markets
 from cockpit.mitigation.choices.database import choices as of_database
 from cockpit.model.reading import Unknown, believed, last_known, light_of
 from cockpit.sources.solana.values import unfit
@@ -60,7 +62,7 @@ def choices(param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], 
     if kind == "signer-keys":
         return _signer_keys(situation)
     if kind == "markets":
-        return _markets(runbooks, situation)
+        return _markets(runbooks, situation, rest)
     if kind == "stuck-pods":
         return _stuck_pods(situation)
     if kind.startswith("pg-"):
@@ -211,21 +213,26 @@ def _stuck_pods(situation: Situation) -> Choices:
     ]
 
 
-def _markets(runbooks: Runbooks, situation: Situation) -> Choices:
+def _markets(runbooks: Runbooks, situation: Situation, signal: str = "") -> Choices:
     """Return the markets as the chain has them, with the age of what is served.
 
-    By the served outputs alone where the chain is not read.
+    By the served outputs alone where the chain is not read. Those that the worst of `signal` is
+    about come first, then those whose sources differ, then the riskiest.
     """
     ages = dict(_labels(runbooks, situation, "output-age", "market"))
     on_chain = _accounts(situation)
+    named = [*ages, *(m for m in sorted(on_chain) if m not in ages)]
+    hit = of_markets.impacted(situation, signal, {m: on_chain[m].domain if m in on_chain else "" for m in named})
+    apart, risk = of_markets.spreads(situation), of_markets.risks(situation)
     offers = []
-    for market in [*ages, *(m for m in sorted(on_chain) if m not in ages)]:
+    for market in sorted(named, key=lambda m: of_markets.place(m, hit, apart, risk)):
         if impossible(market):
             continue
         state = on_chain.get(market)
-        words = "" if state is None else "active" if state.active else "PAUSED"
+        words = "" if state is None else f"{'active' if state.active else 'PAUSED'}, {state.domain}"
         age = f"output {ages[market]} old" if market in ages else ""
-        offers.append((market, ", ".join(word for word in (words, age) if word)))
+        said = (words, hit.get(market, ""), of_markets.words(market, apart, risk), age)
+        offers.append((market, ", ".join(word for word in said if word)))
     return offers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,13 @@ LAG_S = 1.0
 #: time.
 FEW_DEAD = 1000
 _HOUR = 3600.0
+ANSWERS = "postgres.answers"
+#: What is said where nobody answers; not what a server says of a role, a password or a database.
+_NOBODY = re.compile(
+    r"(?i)connection refused|no connection (?:in time|within)|timed? ?out|no route to host|network is unreachable|"
+    r"closed the connection|connection (?:reset|was lost)|answered nothing|accepted no session|"
+    r"starting up|shutting down"
+)
 _WRITES = ("insert", "update", "delete", "merge", "copy")
 
 
@@ -41,6 +49,8 @@ class PostgresValues:
 
     def get(self, name: str) -> Value:
         """Return the value called `name`; the schema has checked that there is such a one."""
+        if name == ANSWERS:
+            return self._answers()
         topic, read = _VALUES[name.partition(".")[2]]
         reading = self._snapshot.board.get(PREFIX + topic)
         if reading is None and self._source is not None:
@@ -50,6 +60,18 @@ class PostgresValues:
             return unknown(found, f"postgres {topic}")
         number, reason, labels = read(found.data, found.age_s)
         return Value(number, reason, found.age_s, labels)
+
+    def _answers(self) -> Value:
+        """Return 1 while the server takes our session, 0 while nobody does: an answer too."""
+        reading = self._snapshot.board.get(f"{PREFIX}connections")
+        if reading is None and self._source is not None:
+            return broken(self._source, "postgres", self._snapshot.mono)
+        found = believed(reading, self._snapshot.mono)
+        if isinstance(found, Unknown):
+            if not found.starting and _NOBODY.search(found.reason):
+                return Value(0.0, found.reason, found.age_s)
+            return unknown(found, "postgres connections")
+        return Value(1.0, "", found.age_s)
 
 
 Read = tuple[float | None, str, Mapping[str, str] | None]
@@ -216,4 +238,4 @@ _VALUES: Mapping[str, tuple[str, Callable[[Any, float], Read]]] = {
     "pitr": ("archiver", _pitr),  # 1 while archiving works
 }
 
-FAMILY = Family(PostgresValues, plain=tuple(f"postgres.{name}" for name in _VALUES))
+FAMILY = Family(PostgresValues, plain=(ANSWERS, *(f"postgres.{name}" for name in _VALUES)))

@@ -6,6 +6,7 @@ it is known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -16,11 +17,15 @@ from cockpit.sources.probes.signer_set import TOGGLE, compare
 from cockpit.sources.values import Family, Snapshot, Value, doubt, unknown
 
 PREFIX = "probes/"
+#: Words of a health answer that speak of the database.
+_DATABASE = re.compile(r"(?i)\b(?:database|postgres(?:ql)?|db)\b")
 _NAMES = (
     "unhealthy",
     "output-age",
     "epoch-stalled",
     "outputs-refused",
+    "outputs-failing",
+    "without-database",
     "api-latency",
     "certificate-days",
     "signers-down",
@@ -50,6 +55,8 @@ class ProbeValues:
             "output-age": self._output_age,
             "epoch-stalled": self._stalled,
             "outputs-refused": self._outputs_refused,
+            "outputs-failing": self._outputs_failing,
+            "without-database": self._without_database,
             "api-latency": self._latency,
             "certificate-days": self._certificate_days,
             "signers-down": self._signers_down,
@@ -105,6 +112,43 @@ class ProbeValues:
             market, first = next(iter(refused.items()))
             return Value(float(len(refused)), "", age, {"market": market, "says": first.data.words})
         return self._doubts(self._outputs.items(), "outputs", "no market's output is asked for") or Value(0.0, "", age)
+
+    def _outputs_failing(self) -> Value:
+        """Return the share of markets whose output a client does not get, for whatever reason.
+
+        A gateway that nobody can connect to gives none either; a proxy of ours that is not set up
+        (a certificate, a name that does not resolve) shows in the reason.
+        """
+        if not self._outputs:
+            return self._nothing("outputs", "no market's output is asked for")
+        found = {market: believed(r, self._mono, MarketOutput) for market, r in self._outputs.items()}
+        starting = [m for m, one in found.items() if isinstance(one, Unknown) and one.starting]
+        if starting:
+            return Value(None, f"{starting[0]}: not asked yet", starting=True)
+        failing = {
+            market: one.reason if isinstance(one, Unknown) else one.data.words
+            for market, one in found.items()
+            if isinstance(one, Unknown) or one.data.status >= 500
+        }
+        share = 100.0 * len(failing) / len(found)
+        market, says = next(iter(failing.items()), ("", ""))
+        labels = {"markets": f"{len(failing)} of {len(found)}", "market": market, "says": says} if failing else None
+        return Value(share, "", 0.0, labels)
+
+    def _without_database(self) -> Value:
+        """Count services that say of themselves that they have no database."""
+        doubts = self._doubts(self._checks.items(), "services", "no service is probed")
+        saying = [
+            found.data
+            for reading in self._checks.values()
+            if isinstance(found := believed(reading, self._mono, ProbeStatus), Known)
+            and not found.data.ok
+            and _DATABASE.search(found.data.words)
+        ]
+        if not saying and doubts is not None:
+            return doubts
+        labels = {"service": saying[0].service, "says": saying[0].words} if saying else None
+        return Value(float(len({one.service for one in saying})), "", self._oldest(self._checks.values()), labels)
 
     def _latency(self) -> Value:
         return self._worst_output(lambda output: output.data.took_ms, "latency")

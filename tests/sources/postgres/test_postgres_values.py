@@ -74,8 +74,21 @@ def test_nothing_is_known_without_a_live_reading(name: str) -> None:
     short = name.removeprefix("postgres.")
     assert value(short, {}).number is None and "nothing read yet" in value(short, {}).reason
     down = value(short, calm(), Fault(SourceState.DOWN, "connection refused"))
-    assert down.number is None and "connection refused" in down.reason
+    assert down.number == (0.0 if short == "answers" else None) and "connection refused" in down.reason
     assert value(short, calm(), age_s=31.0).number is None, "stale"
+
+
+def test_a_refused_connection_is_an_answer_and_a_refused_role_is_none() -> None:
+    """9.triage.2: whether there is a database is known where nobody takes a connection."""
+    assert value("answers", calm()).number == 1.0
+    for words in ("10.0.0.7:5432: connection refused", "no connection within 8 s", "the connection was lost"):
+        assert value("answers", calm(), Fault(SourceState.DOWN, words)).number == 0.0, words
+    for state, words in (
+        (SourceState.UNAUTHORISED, 'role "m0" does not exist'),
+        (SourceState.DOWN, "[postgres] url is empty"),
+        (SourceState.DOWN, "PostgreSQL needs an extra that is not installed"),
+    ):
+        assert value("answers", calm(), Fault(state, words)).number is None, words
 
 
 def test_what_the_database_cannot_tell_is_unknown_not_zero() -> None:
