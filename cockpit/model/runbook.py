@@ -219,7 +219,7 @@ class Cause(Entry, frozen=True, kw_only=True):
 
 
 class ChecklistLine(Entry, frozen=True, kw_only=True):
-    item: str
+    item: str = ""
     text: str
     signal: str | None = None
 

@@ -72,6 +72,10 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
                 if entry.only_with is not None:
                     check_names((entry.only_with,), (*path, "only-with"), names.signals, "signal", report, single=True)
                 _positive(entry, path, ("within", "tolerance", "share"), report)
+                if entry.expect == "near-baseline" and entry.signal in names.signals:
+                    signal = found.get(("signals", entry.signal))
+                    if isinstance(signal, SignalDef) and signal.baseline is None:
+                        report((*path, "expect"), f"expected a signal with `baseline`: {entry.signal} has none")
                 if not 0 <= entry.hold < entry.within:
                     report((*path, "hold"), "expected a number from 0 to below `within`")
             case Triage():

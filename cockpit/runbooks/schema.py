@@ -19,9 +19,10 @@ import msgspec
 from cockpit.model.runbook import Condition, Query, Runbook, Runbooks, Service, SignalDef, Stage, Toggle, Variable
 from cockpit.runbooks.describe import describe as describe
 from cockpit.runbooks.lines import Lines, Path
+from cockpit.runbooks.parts import PARTS, STEPS, Said, changed, expanded
 from cockpit.runbooks.references import Names
 from cockpit.runbooks.rules import check_rules
-from cockpit.runbooks.shape import ARRAYS, TABLES, walk
+from cockpit.runbooks.shape import ARRAYS, TABLES, Report, walk
 from cockpit.text import clean, safe
 
 __all__ = ["Problem", "check", "describe", "load", "packaged_text"]
@@ -70,10 +71,16 @@ def packaged_text() -> str:
     raise FileNotFoundError("runbooks.toml is missing from the installation: install m0-cockpit again")
 
 
+def _packaged_raw() -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """Return the packaged file with its parts put in, and the parts."""
+    raw = tomllib.loads(packaged_text())
+    return expanded(raw, {}, Said(), lambda path, expected: None), raw.get(PARTS, {})
+
+
 @cache
 def _packaged() -> Runbooks:
     """Read once, without the checks: tests make sure of it, and the start must not pay for them."""
-    return _runbooks(tomllib.loads(packaged_text()), "packaged")
+    return _runbooks(_packaged_raw()[0], "packaged")
 
 
 def load(path: FilePath | str | None = None) -> Runbooks:
@@ -113,16 +120,22 @@ def check(text: str, origin: str) -> tuple[Runbooks | None, list[Problem]]:
         return None, [_syntax(file, text, str(error))]
     except (RecursionError, ValueError) as error:  # thousands of brackets, or a number beyond Python's limit
         return None, [Problem(file, 1, "", f"expected TOML that can be read: {safe(error, 200)}")]
-    whole = text == packaged_text()
-    raw, origins = (own, {}) if whole else _merge(tomllib.loads(packaged_text()), own)
-    lines = Lines(text)
+    lines, raw, said, changes = Lines(text), own, Said(), Said()
+    origins: dict[int, int | None] = {}
     problems: dict[tuple[str, str], Problem] = {}
 
     def report(path: Path, expected: str) -> None:
         key = clean(_key(path, raw), 200)
-        line = lines.of(_to_own(path, origins))
+        moved = changes.where(path)
+        line = lines.of(said.where(_to_own(path, origins) if moved == path else moved))
         problems.setdefault((key, expected), Problem(file, line, key, safe(expected, 600)))
 
+    if text == packaged_text():
+        raw = own = expanded(own, {}, said, report)
+    else:
+        base, parts = _packaged_raw()
+        raw = own = expanded(own, parts, said, report)
+        raw, origins = _merge(base, own, changes, report)
     found = walk(raw, report)
     check_rules(found, Names(raw), report, raw)
     _promql(raw, own, report)
@@ -161,7 +174,9 @@ def _syntax(file: str, text: str, message: str) -> Problem:
     return Problem(file, line, "", f"not TOML: {safe(message, 300)}{column}")
 
 
-def _merge(base: dict[str, Any], own: dict[str, Any]) -> tuple[dict[str, Any], dict[int, int | None]]:
+def _merge(
+    base: dict[str, Any], own: dict[str, Any], said: Said, report: Report
+) -> tuple[dict[str, Any], dict[int, int | None]]:
     """Lay the operator's tables over the packaged ones.
 
     Comes with the index in the operator's file of each merged runbook.
@@ -175,7 +190,7 @@ def _merge(base: dict[str, Any], own: dict[str, Any]) -> tuple[dict[str, Any], d
         if key in TABLES and isinstance(value, dict) and isinstance(before, dict):
             merged[key] = {**before, **{name: _over(before.get(name), entry) for name, entry in value.items()}}
         elif key == "runbook" and isinstance(value, list) and isinstance(before, list):
-            merged[key], origins = _merge_runbooks(before, value)
+            merged[key], origins = _merge_runbooks(before, value, said, report)
         else:
             merged[key] = value
     return merged, origins or dict.fromkeys(range(len(base.get("runbook", []))))
@@ -201,7 +216,9 @@ _SOURCES = (
 )
 
 
-def _merge_runbooks(before: list[Any], own: list[Any]) -> tuple[list[Any], dict[int, int | None]]:
+def _merge_runbooks(
+    before: list[Any], own: list[Any], said: Said, report: Report
+) -> tuple[list[Any], dict[int, int | None]]:
     places = {runbook["id"]: index for index, runbook in enumerate(before)}
     merged: list[Any] = list(before)
     origins: dict[int, int | None] = dict.fromkeys(range(len(before)))
@@ -213,7 +230,10 @@ def _merge_runbooks(before: list[Any], own: list[Any]) -> tuple[list[Any], dict[
             merged.append(runbook)
         else:
             origins[place] = index
-            merged[place] = {**before[place], **runbook}
+            if STEPS in runbook:
+                at = ("runbook", place), ("runbook", index)
+                runbook = {"mitigations": changed(before[place], runbook, at, said, report), **runbook}
+            merged[place] = {**before[place], **{key: value for key, value in runbook.items() if key != STEPS}}
     return merged, origins
 
 

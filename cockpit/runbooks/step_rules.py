@@ -45,8 +45,11 @@ def check_step(step: Step, path: Path, names: Names, report: Report) -> None:
         for name in [*BRACES.findall(text), *SPREAD.findall(text)]:
             if name not in declared:
                 report((*path, *at), f"{{{name}}} is not declared in `params`{nearest(name, declared)}")
+    used = {name for _, text in _texts(step) for name in (*BRACES.findall(text), *SPREAD.findall(text))}
     for index, param in enumerate(step.params):
         _param(param, (*path, "params", index), names, report)
+        if param.name not in used:
+            report((*path, "params", index), f"expected to be used: nothing of the step says {{{param.name}}}")
         if param.name in declared[:index]:
             report((*path, "params", index, "name"), f"expected each name once, {param.name!r} is there twice")
 
@@ -142,7 +145,7 @@ def _param(param: Param, path: Path, names: Names, report: Report) -> None:
         elif isinstance(default, int) and not (low if low is not None else default) <= default <= (
             high if high is not None else default
         ):
-            report((*path, "default"), f"expected from {low} to {high}, got {default}")
+            report((*path, "default"), f"expected {_bounds(low, high)}, got {default}")
         elif param.choices and str(default) not in param.choices:
             report((*path, "default"), f"expected one of {', '.join(param.choices)}")
     if param.pattern is not None:
@@ -151,6 +154,12 @@ def _param(param: Param, path: Path, names: Names, report: Report) -> None:
         report((*path, "choices"), "missing: a parameter of type choice needs `choices` or `choices-from`")
     if param.choices_from is not None:
         _choices_from(param.choices_from, (*path, "choices-from"), names, report)
+
+
+def _bounds(low: int | None, high: int | None) -> str:
+    if low is not None and high is not None:
+        return f"from {low} to {high}"
+    return f"at least {low}" if low is not None else f"at most {high}"
 
 
 def _choices_from(source: str, path: Path, names: Names, report: Report) -> None:

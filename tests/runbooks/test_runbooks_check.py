@@ -146,7 +146,7 @@ CASES = {
         'params = [{ name = "n", type = "int", default = 99, maximum = 9 }]',
         12,
         "runbook[mine].mitigations[0].params[0].default",
-        "to 9, got 99",
+        "expected at most 9, got 99",
     ),
     "a negative number of replicas": (
         STEP + 'kind = "scale"\nservice = "m0-quant"\nreplicas = -1',

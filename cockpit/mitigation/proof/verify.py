@@ -50,7 +50,7 @@ def holds(line: Validation, status: SignalStatus | None, was: Was | None) -> tup
         normal = None
     if line.expect == "near-baseline":
         if normal is None:
-            return not trouble, trouble
+            return (False, trouble) if trouble else (None, "what is usual of it is not known")
         near = abs(value - normal) <= abs(normal) * line.tolerance
         return near, "" if near else f"{value:.4g}, usually {normal:.4g}{_of(status)}"
     if line.expect == "rises" and normal is not None:
