@@ -45,6 +45,8 @@ class ViewController:
                 await self.logs(messages.OpenLogs(self._namespace(args), service=service, query=query, tail=tail))
             else:
                 await self.logs_of_selection(query, tail)
+        elif name == "runbook":
+            await self.runbook(args.get("runbook"))
         elif name == "explain" and not service:
             await self.explain(messages.Explain())
         elif name == "explain":

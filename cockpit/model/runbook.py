@@ -266,7 +266,7 @@ class Runbooks(msgspec.Struct, frozen=True, kw_only=True):
             if name in (runbook.id, str(runbook.number)):
                 return runbook
         names = (word for each in self.runbooks for word in (each.id, str(each.number)))
-        raise UnknownName("runbook", name, names, "see `m0-cockpit runbooks list`")
+        raise UnknownName("runbook", name, names, next(iter(self.problems), "see `m0-cockpit runbooks list`"))
 
     def step(self, runbook: str, name: str) -> tuple[Runbook, Step]:
         """Find a step by runbook and step id or item id.

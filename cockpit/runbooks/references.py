@@ -36,6 +36,9 @@ class Names:
             of("toggles"),
             of("conditions"),
         )
+        entries = raw.get("runbook")
+        rows = [row for row in entries if isinstance(row, dict)] if isinstance(entries, list) else []
+        self.runbooks = [str(row[key]) for row in rows for key in ("id", "number") if key in row]
 
 
 def check_names(
@@ -80,6 +83,12 @@ def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Nam
     if known.pages and shown is not None and shown not in known.pages:
         near = nearest(shown, list(known.pages))
         report((*path, "args", "show"), f"expected one of {', '.join(known.pages)}, got {shown!r}{near}")
+    if known.name == "runbook" and "runbook" in args:
+        check_names((args["runbook"],), (*path, "args", "runbook"), names.runbooks, "runbook", report, single=True)
+    if known.name == "queries" and "names" in args:
+        asked = tuple(filter(None, re.split(r"[\s,]+", args["names"])))
+        for name in asked:
+            check_names((name,), (*path, "args", "names"), names.queries, "query", report, single=True)
     if "filter" in known.knows and "filter" in args:
         check_pattern(args["filter"], (*path, "args", "filter"), report)
     tail = args.get("tail", "1")

@@ -22,7 +22,7 @@ from cockpit.runbooks.lines import Lines, Path
 from cockpit.runbooks.parts import PARTS, STEPS, Said, changed, expanded
 from cockpit.runbooks.references import Names
 from cockpit.runbooks.rules import check_rules
-from cockpit.runbooks.shape import ARRAYS, TABLES, Report, walk
+from cockpit.runbooks.shape import ARRAYS, TABLES, Report, walk, wrong_table
 from cockpit.text import clean, safe
 
 __all__ = ["Problem", "check", "describe", "load", "packaged_text"]
@@ -187,9 +187,11 @@ def _merge(
     origins: dict[int, int | None] = {}
     for key, value in own.items():
         before = base.get(key)
-        if key in TABLES and isinstance(value, dict) and isinstance(before, dict):
+        if key in (TABLES.keys() | ARRAYS.keys()) and not isinstance(value, dict if key in TABLES else list):
+            report((key,), wrong_table(key, value))  # ours stays: what it names is not unknown for that
+        elif key in TABLES and isinstance(before, dict):
             merged[key] = {**before, **{name: _over(before.get(name), entry) for name, entry in value.items()}}
-        elif key == "runbook" and isinstance(value, list) and isinstance(before, list):
+        elif key == "runbook" and isinstance(before, list):
             merged[key], origins = _merge_runbooks(before, value, said, report)
         else:
             merged[key] = value

@@ -57,18 +57,22 @@ def walk(raw: Mapping[str, Any], report: Report) -> dict[Path, msgspec.Struct]:
     for key, kind in TABLES.items():
         table = raw.get(key, {})
         if not isinstance(table, dict):
-            report((key,), f"expected tables [{key}.NAME], got {_kind(table)}")
+            report((key,), wrong_table(key, table))
             continue
         for name, entry in table.items():
             _entry(entry, kind, (key, name), found, report)
     for key, kind in ARRAYS.items():
         entries = raw.get(key, [])
         if not isinstance(entries, list):
-            report((key,), f"expected tables [[{key}]], got {_kind(entries)}")
+            report((key,), wrong_table(key, entries))
             continue
         for index, entry in enumerate(entries):
             _entry(entry, kind, (key, index), found, report)
     return found
+
+
+def wrong_table(key: str, got: Any) -> str:
+    return f"expected tables {f'[{key}.NAME]' if key in TABLES else f'[[{key}]]'}, got {_kind(got)}"
 
 
 def _entry(

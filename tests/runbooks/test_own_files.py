@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from cockpit.errors import UnknownName
 from cockpit.runbooks.schema import check, load, packaged_text
 
 PARTS = """
@@ -119,6 +120,42 @@ def test_a_mistake_is_said_with_its_line(text: str, line: int, expected: str) ->
     runbooks, problems = check(text, "mine.toml")
     assert runbooks is None
     assert line in [p.line for p in problems if expected in p.expected], [str(p) for p in problems]
+
+
+@pytest.mark.parametrize("text", ["signals = 3", "queries = []", "runbook = 'x'", "stages = 1", "parts = 1"])
+def test_a_table_of_a_wrong_kind_is_one_error(text: str) -> None:
+    """D: what is packaged stays known, so that one slip is not 417 errors."""
+    assert len(check(text, "mine.toml")[1]) == 1
+
+
+VIEWS = """
+[queries.hits]
+promql = "cache_hits_total"
+[[runbook]]
+id = "cache"
+number = 17
+title = "Cache"
+triage = [
+  { text = "how warm", view = "queries", args = { names = "hits, lag-by-connector" } },
+  { text = "else", view = "runbook", args = { runbook = "9" } },
+]
+"""
+
+
+def test_own_queries_and_other_runbooks_are_views() -> None:
+    """D(2): an own query was shown nowhere; no line led over to another runbook."""
+    assert not check(VIEWS, "mine.toml")[1]
+    for wrong, meant in (("hits,", "hit,"), ('"9"', '"99"')):
+        (problem,) = check(VIEWS.replace(wrong, meant), "mine.toml")[1]
+        assert "expected the name of a" in str(problem)
+
+
+def test_a_broken_file_is_named_where_its_runbook_is_missed() -> None:
+    """D(7): "runbook 17 has no step", and no word of the file that should have brought it."""
+    broken = msgspec.structs.replace(load(), problems=("the packaged runbooks are in force: 1 error in mine.toml",))
+    with pytest.raises(UnknownName) as found:
+        broken.runbook("17")
+    assert found.value.line() == "there is no runbook '17' (the packaged runbooks are in force: 1 error in mine.toml)"
 
 
 def test_every_mistake_is_said_at_once() -> None:
