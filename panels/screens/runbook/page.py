@@ -15,6 +15,7 @@ from panels.kit.spans import Span
 from panels.kit.theme import MARK
 from panels.kit.words import age, value
 from panels.screens.runbook.next_step import bad, hindered, likeliest, next_step, preview
+from panels.screens.runbook.nothing_fits import NOTHING, nothing_fits
 
 STATE = 11  # width of the state's column
 
@@ -33,6 +34,10 @@ def ranked(situation: Situation) -> list[Match]:
 def list_lines(situation: Situation) -> list[Para]:
     """Return the ranked list: symptoms held of all, number, title."""
     lines = []
+    if nothing_fits(situation):
+        lines.append(
+            Para((("no runbook fits", "bold"),), ((f"{SIGN['dash']:<5}", "crit"), ("   ", "key")), key=NOTHING)
+        )
     worth = {match.runbook.id for match in listed(situation.matches)}
     for match in ranked(situation):
         named = match.runbook.id in worth

@@ -23,6 +23,7 @@ from panels.kit.marks import SIGN
 from panels.kit.theme import Appearance
 from panels.messages import AskParameters, Explain, LogsOf, OpenView, PlanStep, Selection, Undo
 from panels.screens.runbook.next_step import next_step, preview
+from panels.screens.runbook.nothing_fits import NOTHING, chosen, nothing_fits, nothing_fits_page
 from panels.screens.runbook.page import first_key, list_lines, page, ranked
 from panels.screens.view import Bar, View
 
@@ -66,11 +67,19 @@ class RunbookView(View):
     ) -> None:
         super().__init__(appearance)
         self.situation = situation
-        self.chosen = self._find(chosen) or (ranked(situation)[0].runbook.id if ranked(situation) else None)
+        self.chosen = self._find(chosen) or self._first()
         self.list = LinesView(self.appearance, cursor=True, id="ranked")
         self.page = LinesView(self.appearance, cursor=True, id="page")
 
+    def _first(self) -> str | None:
+        """Return what opens of itself: the best match, or the page that says that none fits."""
+        if nothing_fits(self.situation):
+            return NOTHING
+        return next((match.runbook.id for match in ranked(self.situation)), None)
+
     def _find(self, name: str | None) -> str | None:
+        if name == NOTHING and nothing_fits(self.situation):
+            return NOTHING
         return next(
             (m.runbook.id for m in ranked(self.situation) if name in (m.runbook.id, str(m.runbook.number))), None
         )
@@ -129,9 +138,13 @@ class RunbookView(View):
         return next((m for m in ranked(self.situation) if m.runbook.id == self.chosen), None)
 
     def _draw(self) -> None:
-        situation, match = self.situation, self.match
+        situation = self.situation
+        if self.chosen == NOTHING and not nothing_fits(situation):
+            self.chosen = self._first()  # one fits by now
+        match = self.match
         self.list.show_lines(list_lines(situation))
-        self.page.show_lines(page(match, situation) if match is not None else ())
+        none = nothing_fits_page(situation) if self.chosen == NOTHING else []
+        self.page.show_lines(page(match, situation) if match is not None else none)
         place = f"  {situation.context}/{','.join(situation.namespaces)}  "
         self.query_one("#top", Bar).say(
             (" RUNBOOKS ", "brand"),
@@ -152,6 +165,8 @@ class RunbookView(View):
                     else (("no step to take now", "dim"),)
                 ),
             )
+        else:
+            self.query_one("#position", Bar).say((" no runbook fits", "key"), ("   → the nearest", "dim"))
 
     # -- keys
 
@@ -166,6 +181,19 @@ class RunbookView(View):
             self.seize(self.page)
         elif self.match is not None:
             self._choose(self.match, event.key)
+        else:
+            self._look(event.key)
+
+    def _look(self, key: str) -> None:
+        """Open what a line of the page names that says that no runbook fits."""
+        kind, _, name = key.partition(":")
+        about = chosen(key, self.situation)
+        if kind == "runbook":
+            self.open(name)
+        elif about is not None:
+            self.post_message(Explain(about))
+        else:
+            self.post_message(OpenView(name, {}))
 
     def _choose(self, match: Match, key: str) -> None:
         kind, _, name = key.partition(":")
@@ -192,7 +220,7 @@ class RunbookView(View):
         """Return what the cursor's line is about: its worst signal, or the step's service."""
         kind, _, name = (self.page.key or "").partition(":")
         if self.match is None:
-            return None
+            return chosen(self.page.key or "", self.situation)
         runbook, signals = self.match.runbook, tuple[str, ...]()
         if kind == "triage":
             signals = next(t for number, t in enumerate(runbook.triage, 1) if name == (t.item or str(number))).signals
@@ -217,7 +245,7 @@ class RunbookView(View):
             self.post_message(request(chosen))
 
     def action_turn(self, by: int) -> None:
-        ids = [m.runbook.id for m in ranked(self.situation)]
+        ids = [line.key for line in list_lines(self.situation) if line.key is not None]
         if self.chosen in ids:
             self.open(ids[max(0, min(len(ids) - 1, ids.index(self.chosen) + by))])
 
