@@ -15,7 +15,7 @@ from panels.messages import Selection
 
 #: Stands in the ranked list where the id of a runbook stands in its other lines.
 NOTHING: Final = "none"
-_LOOK = ("pods", "alerts", "queries", "transactions")
+_VIEWS = ("pods", "alerts", "queries", "transactions")
 _STATE = 11  # width of the state's column
 
 
@@ -71,7 +71,7 @@ def nothing_fits_page(situation: Situation) -> list[Para]:
     lines += _heading("LOOK", "enter opens it")
     lines += [
         para((BY_NAME[name].title, "text"), (f"   {BY_NAME[name].words}", "dim"), label="  ", key=f"view:{name}")
-        for name in _LOOK
+        for name in _VIEWS
     ]
     lines += _heading("THEN")
     lines += [

@@ -182,9 +182,9 @@ class RunbookView(View):
         elif self.match is not None:
             self._choose(self.match, event.key)
         else:
-            self._look(event.key)
+            self._follow(event.key)
 
-    def _look(self, key: str) -> None:
+    def _follow(self, key: str) -> None:
         """Open what a line of the page names that says that no runbook fits."""
         kind, _, name = key.partition(":")
         about = chosen(key, self.situation)

@@ -23,7 +23,7 @@ def of_no_runbook(**more: object) -> Situation:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
-async def test_it_says_what_is_worst_and_where_to_look(size: tuple[int, int]) -> None:
+async def test_it_says_what_is_worst_and_what_else_to_open(size: tuple[int, int]) -> None:
     """D(1): a fit-for-nothing incident got the runbook that shares one symptom with it."""
     app = Harness(lambda: RunbookView(of_no_runbook()))
     async with app.run_test(size=size) as pilot:
