@@ -139,7 +139,8 @@ class Step(Entry, frozen=True, kw_only=True):
     """Describes a mitigation, immediate action or runbook step.
 
     Which keys a kind needs: `step_kinds.py`. `holds` marks a step that stops harm and cures
-    nothing: it is proved by what it does, never by the runbook's validation. `validation` of its
+    nothing: it is proved by what it does, never by the runbook's validation. `observes` marks a
+    program that changes nothing at all: there is nothing to prove. `validation` of its
     own takes the place of the runbook's.
 
     `direction`: which way it moves what it sets; the other way it is stopped. `requires`, `unless`:
@@ -169,6 +170,7 @@ class Step(Entry, frozen=True, kw_only=True):
     dangerous: bool = False
     relaxes: bool = False  # stays listed as debt until put back
     holds: bool = False
+    observes: bool = False
     validation: tuple[Validation, ...] = ()
     question: str = ""  # for kind "manual"
     steps: tuple[str, ...] = ()  # for kind "sequence": step ids of the same runbook

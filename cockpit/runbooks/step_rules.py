@@ -35,6 +35,8 @@ def check_step(step: Step, path: Path, names: Names, report: Report) -> None:
         report((*path, "replicas"), "expected 0 or more")
     if isinstance(step.replicas, str) and not BRACES.fullmatch(step.replicas):
         report((*path, "replicas"), 'expected a number or "{param}"')
+    if step.observes and not spec.runs_programs:
+        report((*path, "observes"), f"expected only of a program, not of kind {step.kind}")
     for name in step.env:
         if not _ENV_NAME.fullmatch(name):
             report((*path, "env", name), "expected the name of an environment variable")

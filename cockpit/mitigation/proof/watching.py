@@ -122,6 +122,8 @@ class ProofWatch:
             words = f"{said}; part {plan.part.index + 1} of {plan.part.of}: the signals prove the last one"
             return Verdict(Proof.NONE, words)
         step = step_of(plan, self._around.runbooks)
+        if step is not None and step.observes:
+            return Verdict(Proof.NONE, f"{said}; it changes nothing: nothing to prove")
         holds = step is not None and step.holds
         if checked is not Proof.PENDING:
             return Verdict(checked, f"{said}; no verdict on the incident" if holds and plan.undoes is None else said)

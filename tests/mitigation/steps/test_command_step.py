@@ -76,7 +76,8 @@ UNPAUSE = market(
     enables="lets a paused market publish",
 )
 BLIND = market("pause")
-RUNBOOK = Runbook(id="pause-markets", number=12, title="Pausing", mitigations=(PAUSE, UNPAUSE, market("get")))
+GET = replace(market("get"), observes=True)
+RUNBOOK = Runbook(id="pause-markets", number=12, title="Pausing", mitigations=(PAUSE, UNPAUSE, GET))
 
 
 def loaded() -> Runbooks:
@@ -131,6 +132,13 @@ def test_a_market_is_paused_read_back_and_unpaused_by_its_undo(rig: Rig, network
     assert carried(rig, undo).proof is Proof.PASS
     assert paused(network) == []
     assert "undone by 2" in rig.executors[-1].journal_lines[-1].outcome
+
+
+def test_what_only_observes_has_nothing_to_prove(rig: Rig, network: Path) -> None:
+    """P11: a look at a market was watched for 900 s and ended UNKNOWN."""
+    final = carried(rig, plan(rig.executor(), GET, RUNBOOK, market="NBA_LAL_BOS"))
+    assert (final.phase, final.proof) == (Phase.DONE, Proof.NONE), final.words
+    assert final.words.endswith("it changes nothing: nothing to prove")
 
 
 def test_what_is_so_already_is_not_done_again(rig: Rig, network: Path) -> None:
