@@ -30,7 +30,7 @@ from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.planning.planner import Planner
 from cockpit.mitigation.proof.before import Baseline
 from cockpit.mitigation.proof.chain_silence import stops_publishing
-from cockpit.mitigation.proof.watching import Before, ProofWatch, Surroundings, read_before
+from cockpit.mitigation.proof.watching import Before, ProofWatch, Surroundings, expected, read_before
 from cockpit.mitigation.recovery.unfinished import judge
 from cockpit.mitigation.sending import records
 from cockpit.mitigation.sending.progress import ProgressKeeper
@@ -79,7 +79,8 @@ class MitigationRun:
             shared.planner.context, stopping=asyncio.Event(), judge_again=self._judge_again
         )
         self._facts: asyncio.Task[Facts | None] | None = None
-        self._keeper = ProgressKeeper(self._plan, prepared.draft.hidden, shared.clock, shared.on_progress)
+        takes = expected(self._plan, prepared.draft, shared.runbooks)
+        self._keeper = ProgressKeeper(self._plan, prepared.draft.hidden, shared.clock, shared.on_progress, takes)
         self._report, self._with_notes, self._notes = self._keeper.report, self._keeper.with_notes, self._keeper.notes
 
     @property

@@ -271,6 +271,8 @@ class Gauge(msgspec.Struct, frozen=True):
     held_s: float
     hold_s: float
     reason: str = ""
+    gives_up_s: float | None = None  # so long it is waited for; None: it is decided
+    trend: str = ""  # "better", "worse", "steady" of late; "" where too little is known
 
 
 class Rollout(msgspec.Struct, frozen=True):
@@ -309,6 +311,12 @@ class Progress(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()  # what the server warned of when it was sent
     beyond: tuple[str, ...] = ()  # what the server did otherwise than the dry run had shown
     stoppable: bool = False  # a program or statement runs now, and can be ended half-way
+    proof_s: tuple[float, float] | None = None  # how long its proof takes at least and at most; None: it has none
+
+    @property
+    def gives_up_s(self) -> float | None:
+        """Return how long its proof is waited for from now on; None: it has none, or is decided."""
+        return max((g.gives_up_s for g in self.gauges if g.gives_up_s is not None), default=None)
 
     @property
     def running(self) -> bool:

@@ -10,6 +10,7 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble
 from panels.dashboard.frame.panel import LinesPanel
+from panels.kit.marks import proof_time, trend_words
 from panels.kit.prose import Para, wrap
 from panels.kit.spans import Line, Span, plain
 from panels.kit.theme import Appearance
@@ -173,6 +174,8 @@ def _progress_lines(progress: Progress, situation: Situation, width: int) -> lis
         lines.append(tuple(line))
         lines += [(("      ◐ ", "warn"), (text, "text")) for text in rollout.blocking]
     lines += [_gauge_line(gauge, width) for gauge in progress.gauges]
+    if proof_time(progress):
+        lines.append((("    ", "text"), (proof_time(progress), "dim")))
     if progress.proof is Proof.FAIL and plan.inverse is not None:
         lines.append((("    u", "key"), (f" takes it back: {plan.inverse.words}", "text")))
     return lines
@@ -198,6 +201,7 @@ def _gauge_line(gauge: Gauge, width: int) -> Line:
         before = count(gauge.baseline) if gauge.unit == "/min" else value(gauge.baseline, gauge.unit)
         line.append((f"{before} → ", "dim"))
     line.append((value(gauge.value, gauge.unit), "bold" if gauge.value is not None else "unknown"))
+    line += trend_words(gauge)
     if gauge.reason:
         line.append((f"  {gauge.reason}", "dim"))
     return tuple(line)

@@ -21,7 +21,7 @@ from cockpit.model.plan import (
     SqlRun,
     Verdict,
 )
-from panels.kit.marks import PROOFS, VERDICTS, countdown, sign
+from panels.kit.marks import PROOFS, VERDICTS, countdown, proof_time, sign, trend_words
 from panels.kit.prose import Para, labelled, para
 from panels.kit.spans import Span
 from panels.kit.words import value
@@ -319,9 +319,12 @@ def progress_lines(progress: Progress) -> list[Para]:
                 gauge.text,
                 (f"  {value(gauge.value, gauge.unit)}{was}", "dim"),
                 (f"  held {gauge.held_s:.0f} of {gauge.hold_s:.0f} s", "dim"),
+                *trend_words(gauge),
                 (f"  {gauge.reason}" if gauge.reason and gauge.reason != gauge.text else "", "dim"),
             )
         )
+    if proof_time(progress):
+        lines.append(labelled("" if progress.gauges else "proof", LABEL, (proof_time(progress), "dim")))
     if not progress.running:
         name, proof_role = PROOFS[progress.proof]
         if progress.phase is Phase.DONE:

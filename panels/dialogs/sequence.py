@@ -54,7 +54,7 @@ class SequenceDialog(HintedLayer):
         if state.next is None:
             head = "Every part is done."
         elif state.begun:
-            head = f"It stopped before part {state.next + 1}; what is done stays done."
+            head = _standing(state, state.next)
         lines = [para(head), para()]
         for index, item in enumerate(state.items):
             mark, role, word = _MARKS[item.state]
@@ -74,3 +74,15 @@ class SequenceDialog(HintedLayer):
     def action_next(self) -> None:
         if self.state.next is not None:
             self.post_message(PlanPart(self.state.runbook, self.state.sequence, self.state.next, self.state.run))
+
+
+def _standing(state: SequenceState, at: int) -> str:
+    """Say how far it has come, and why it does not go on by itself."""
+    before = "" if at == 0 else "Part 1 is done. " if at == 1 else f"Parts 1 to {at} are done. "
+    after = len(state.items) - at - 1
+    if state.items[at].state == "stopped":
+        rest = "" if not after else " What comes after it was not begun."
+        return f"{before}Part {at + 1} was begun and stopped: {state.items[at].words or 'nobody said why'}.{rest}"
+    if state.items[at].journal is not None:
+        return f"{before}Part {at + 1} is under way."
+    return f"{before}Part {at + 1} is not begun yet: it waits for your n."

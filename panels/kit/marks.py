@@ -7,8 +7,9 @@ from typing import Final
 
 from rich.style import Style
 
-from cockpit.model.plan import Proof, Verdict
+from cockpit.model.plan import Gauge, Progress, Proof, Verdict
 from cockpit.model.signal import Level
+from panels.kit.spans import Span
 from panels.kit.theme import BACKGROUND, WORD, Appearance
 
 SIGN: Final = {
@@ -78,6 +79,24 @@ def countdown(seconds: float) -> str:
     """Return "1:58", which is never negative."""
     whole = max(0, int(seconds + 0.999))
     return f"{whole // 60}:{whole % 60:02d}"
+
+
+def proof_time(progress: Progress) -> str:
+    """Say when a proof that goes on gives up, or how long one that is to come can take."""
+    left = progress.gives_up_s
+    if not progress.running or (left is None and (progress.gauges or progress.proof_s is None)):
+        return ""
+    if left is not None:
+        return f"the proof gives up in {countdown(left)}"
+    assert progress.proof_s is not None
+    least, most = progress.proof_s
+    return f"then its proof: {countdown(least)} at least, gives up after {countdown(most)}"
+
+
+def trend_words(gauge: Gauge) -> tuple[Span, ...]:
+    """Say whether a number that is still to prove something becomes better or worse."""
+    role = {"better": "ok", "worse": "warn"}.get(gauge.trend, "dim")
+    return ((f"  {gauge.trend}", role),) if gauge.trend and gauge.proof is Proof.PENDING else ()
 
 
 def meter(share: float, width: int) -> str:

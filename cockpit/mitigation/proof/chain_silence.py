@@ -34,7 +34,7 @@ class ChainSilence:
         self._started = started_mono
         self._since_slot: int | None = None
         self._seen_after = False
-        self.gauge = self._made(Proof.PENDING, None, "waiting for a look at the chain")
+        self.gauge = self._made(Proof.PENDING, None, "waiting for a look at the chain", WITHIN_S)
 
     @staticmethod
     def why_unavailable(situation: Situation | None) -> str:
@@ -58,7 +58,8 @@ class ChainSilence:
         elif found is not None and found.unread:  # it can no longer be known
             self.gauge = self._made(Proof.UNKNOWN, found, found.words)
         elif mono - self._started < WITHIN_S:
-            self.gauge = self._made(Proof.PENDING, found, found.words if found is not None else "nothing new is known")
+            words = found.words if found is not None else "nothing new is known"
+            self.gauge = self._made(Proof.PENDING, found, words, WITHIN_S - (mono - self._started))
         else:
             # Too few slots without a single commit is a chain that stands still: that proves
             # nothing either way.
@@ -69,7 +70,7 @@ class ChainSilence:
             words = found.words if found is not None else "nothing new is known"
             self.gauge = self._made(Proof.FAIL if still else Proof.UNKNOWN, found, words)
 
-    def _made(self, proof: Proof, found: Stopped | None, why: str) -> Gauge:
+    def _made(self, proof: Proof, found: Stopped | None, why: str, gives_up_s: float | None = None) -> Gauge:
         needed = found.needed if found is not None else 0
         quiet = found.quiet if found is not None else None
         text = (
@@ -86,4 +87,5 @@ class ChainSilence:
             held_s=held_s,
             hold_s=needed * SLOT_S,
             reason=why,
+            gives_up_s=gives_up_s,
         )

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from cockpit.mitigation.proof.before import Baseline, Was, key_of, well
 from cockpit.mitigation.proof.chain_silence import ChainSilence
 from cockpit.mitigation.proof.grounds import GAP_S, STILL_PAST, Evidence, Hold, evidence_of
+from cockpit.mitigation.proof.trend import Trend
 from cockpit.model.plan import Gauge, Proof
 from cockpit.model.runbook import Runbooks, Validation
 from cockpit.model.signal import Level, SignalStatus
@@ -97,6 +98,7 @@ class Verification:
         self._started = started_mono
         self._holds = [Hold() for _ in self._lines]
         self._marks: list[int | None] = [None] * len(self._lines)
+        self._trends = [Trend(self._rising(line)) for line in self._lines]
         self._measured: dict[int, Evidence] = {}
         self._mark = mark
         self._quiet = quiet
@@ -113,6 +115,7 @@ class Verification:
             baseline=self._baseline.values.get(line.signal),
             held_s=0.0,
             hold_s=line.hold,
+            gives_up_s=deadline(line, self._runbooks),
         )
         held = self._baseline.held
         hopeless = ""
@@ -124,7 +127,13 @@ class Verification:
             hopeless = "its value before the step is not known"
         elif self._quiet is None and key_of(line) not in held and not any(known is False for known in held.values()):
             hopeless = NOT_KNOWN_BEFORE  # and nothing else was bad: whatever holds later, no step is proved by it
-        return replace(gauge, proof=Proof.UNKNOWN, reason=hopeless) if hopeless else gauge
+        return replace(gauge, proof=Proof.UNKNOWN, reason=hopeless, gives_up_s=None) if hopeless else gauge
+
+    def _rising(self, line: Validation) -> bool:
+        """Tell whether more of it is better."""
+        signal = self._runbooks.signals.get(line.signal)
+        by_signal = signal is not None and signal.direction == "below"
+        return line.expect == "rises" or (line.expect != "falls" and by_signal)
 
     @property
     def gauges(self) -> tuple[Gauge, ...]:
@@ -150,7 +159,7 @@ class Verification:
         """Make unknown what has passed: `why` it proves nothing of this step."""
         bad = [index for index in range(len(self._lines)) if self._was_bad(index)]
         self._own = tuple(
-            replace(gauge, proof=Proof.UNKNOWN, reason=why)
+            replace(gauge, proof=Proof.UNKNOWN, reason=why, gives_up_s=None)
             if gauge.proof in (Proof.PASS, Proof.PENDING) and (index in bad or not bad)
             else gauge
             for index, gauge in enumerate(self._own)
@@ -201,20 +210,24 @@ class Verification:
             self._marks[index] = self._mark()
         lasted = hold.lasted()
         known = one.status is not None and one.status.level is not Level.UNKNOWN
+        left = deadline(line, self._runbooks) - (mono - self._started)
+        newest = seen.status.newest if seen.status is not None and seen.status.level is not Level.UNKNOWN else None
         gauge = replace(
             gauge,
             value=one.status.value if one.status is not None and known else None,
             held_s=max(0.0, min(lasted, line.hold)),
             reason=why,
+            gives_up_s=None,
+            trend=self._trends[index].take(newest, mono),
         )
         if seen.status is not None and seen.status.off:
             return replace(gauge, proof=Proof.UNKNOWN, reason=seen.status.reason)
         if hold.whole(line.hold):
             return replace(gauge, proof=Proof.PASS)
-        if mono - self._started >= self._deadline(line):
+        if left <= 0.0:
             proof = Proof.UNKNOWN if held is None else Proof.FAIL
             return replace(gauge, proof=proof, reason=why or f"held only {lasted:.0f} of {line.hold:.0f} s")
-        return gauge
+        return replace(gauge, gives_up_s=left)
 
     def _was(self, line: Validation) -> Was | None:
         return self._baseline.was.get(line.signal)
@@ -228,8 +241,9 @@ class Verification:
         why = beside.why or (beside.status.reason if beside.status is not None else "") or "not ok"
         return None, f"nothing to judge by: {line.only_with}: {why}"
 
-    def _deadline(self, line: Validation) -> float:
-        """Return when the line must be decided: not before its window can lie behind the step."""
-        names = [line.signal, *([line.only_with] if line.only_with else [])]
-        window = max(window_of(self._runbooks.signals[n]) for n in names if n in self._runbooks.signals)
-        return max(line.within, window + line.hold + 2 * GAP_S if window and line.within else line.within)
+
+def deadline(line: Validation, runbooks: Runbooks) -> float:
+    """Return when the line must be decided: not before its window can lie behind the step."""
+    names = [line.signal, *([line.only_with] if line.only_with else [])]
+    window = max((window_of(runbooks.signals[n]) for n in names if n in runbooks.signals), default=0.0)
+    return max(line.within, window + line.hold + 2 * GAP_S if window and line.within else line.within)

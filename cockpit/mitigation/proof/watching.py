@@ -13,11 +13,11 @@ from cockpit.journal.incidents import Record
 from cockpit.mitigation.context import Measure
 from cockpit.mitigation.kind import Draft
 from cockpit.mitigation.proof.before import Baseline
-from cockpit.mitigation.proof.chain_silence import ChainSilence, stops_publishing
+from cockpit.mitigation.proof.chain_silence import WITHIN_S, ChainSilence, stops_publishing
 from cockpit.mitigation.proof.lines import beside_a_stop, continues, judged, step_of, validation
 from cockpit.mitigation.proof.measured import Measuring
 from cockpit.mitigation.proof.sharing import generations_of, others_changed, shared_words, sharers, undone_meanwhile
-from cockpit.mitigation.proof.verify import Verification
+from cockpit.mitigation.proof.verify import Verification, deadline
 from cockpit.model.plan import Gauge, Plan, Proof
 from cockpit.model.runbook import Runbooks, Validation
 from cockpit.model.situation import Situation
@@ -73,6 +73,14 @@ def read_before(
                 first = Baseline.from_record(record.get("baseline") or {}, record.get("before") or {})
                 return Before(first, generations)
     return Before(Baseline.of(situation, validation(plan, runbooks), mono, runbooks), generations)
+
+
+def expected(plan: Plan, draft: Draft, runbooks: Runbooks) -> tuple[float, float] | None:
+    """Return how long its proof takes at least and at most (seconds); None: it has none."""
+    stops = stops_publishing(draft)
+    lines = beside_a_stop(plan, runbooks) if stops else judged(plan, runbooks)
+    at_most = [deadline(line, runbooks) for line in lines] + ([WITHIN_S] if stops else [])
+    return (max((line.hold for line in lines), default=0.0), max(at_most)) if at_most else None
 
 
 class ProofWatch:

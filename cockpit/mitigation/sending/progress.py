@@ -18,14 +18,21 @@ class ProgressKeeper:
     """
 
     def __init__(
-        self, plan: Plan, hidden: tuple[str, ...], clock: Clock, on_progress: Callable[[Progress], None]
+        self,
+        plan: Plan,
+        hidden: tuple[str, ...],
+        clock: Clock,
+        on_progress: Callable[[Progress], None],
+        proof_s: tuple[float, float] | None = None,
     ) -> None:
+        """Start with `checking the target again`; `proof_s`: how long its proof can take."""
         self._hidden = hidden
         self._clock = clock
         self._on_progress = on_progress
         self.number: int | None = None  # of the intent in the journal
         self.notes: list[str] = []
-        self.progress = Progress(plan, Phase.SENDING, None, "checking the target again", clock.mono())
+        words = "checking the target again"
+        self.progress = Progress(plan, Phase.SENDING, None, words, clock.mono(), proof_s=proof_s)
 
     def with_notes(self, words: str) -> str:
         return "; ".join((words, *self.notes))

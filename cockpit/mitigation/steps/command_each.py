@@ -248,6 +248,8 @@ async def _states(scope: Mapping[str, Any], each: Sequence[str], context: StepCo
 
 def _target(step: Step, values: Mapping[str, str]) -> str:
     given = filled(step.args.get("target", ""), values, f"step {step.id}: args.target")
+    if not given and step.args.get("but"):  # what its parameters name is what is left alone
+        return step.args["each"] + "s"
     return clean(given or next((value for value in values.values() if value), "markets"), 120)
 
 

@@ -9,7 +9,7 @@ from cockpit.model.plan import Gauge, Proof
 from cockpit.model.runbook import Match, Runbook, Step, SymptomStatus, Validation, listed
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
-from panels.kit.marks import PROOFS, SIGN, level_words, meter
+from panels.kit.marks import PROOFS, SIGN, level_words, meter, proof_time, trend_words
 from panels.kit.prose import Para, labelled, para
 from panels.kit.spans import Span
 from panels.kit.theme import MARK
@@ -288,7 +288,8 @@ def _validation(runbook: Runbook, situation: Situation) -> list[Para]:
     )
     lines = _heading("VALIDATION", aside)
     if mine is not None:
-        return [*lines, *(_gauge(gauge) for gauge in mine.gauges)]
+        time = [para((f"  {proof_time(mine)}", "dim"))] if proof_time(mine) else []
+        return [*lines, *(_gauge(gauge) for gauge in mine.gauges), *time]
     return [*lines, *(_expectation(item, situation.signals.get(item.signal)) for item in runbook.validation)]
 
 
@@ -302,6 +303,7 @@ def _gauge(gauge: Gauge) -> Para:
         f"  {gauge.text}  ",
         (value(gauge.value, gauge.unit), "bold"),
         (f"   was {value(gauge.baseline, gauge.unit)}   held {gauge.held_s:.0f} of {gauge.hold_s:.0f} s", "dim"),
+        *trend_words(gauge),
         (f"   {gauge.reason}" if gauge.reason else "", "dim"),
         role=role,
     )

@@ -107,7 +107,7 @@ async def canaries_then_all(hands: Hands) -> None:
     await hands.wait(r"n begins with part 1 of 2")
     hands.cockpit.burst("n")
     await hands.fill(" ".join(CANARIES))
-    shown = await hands.confirm(" ".join(CANARIES))
+    shown = await hands.confirm("markets")  # not those that are left alone
     assert "6 markets" in shown and f"--market-id {CANARIES[0]}" not in shown
     await hands.wait(r"DONE +6 of 6 done; read back: all 6")
     assert world.authority.paused == set(MARKETS) - set(CANARIES)

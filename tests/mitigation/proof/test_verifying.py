@@ -11,7 +11,7 @@ from cockpit.mitigation.proof.verify import Baseline, Verification, holds
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.runbook import Validation
 from cockpit.model.signal import Level, SignalStatus
-from tests.support.kube_rig import OTHER_URL, Rig, carry, ended, plan, runbooks, situation, status
+from tests.support.kube_rig import OTHER_URL, Rig, carry, ended, plan, runbooks, situation, status, step
 
 
 def line(expect: str = "ok", **more: float) -> Validation:
@@ -154,3 +154,39 @@ def test_a_proof_in_the_dark_is_unknown(rig: Rig) -> None:
     made = plan(rig.executor(), runbook.mitigations[0], runbook)
     carry(rig.executors[0], made)
     assert ended(rig.executors[0], made).proof is Proof.UNKNOWN
+
+
+def test_a_proof_says_when_it_gives_up_and_which_way_it_goes() -> None:
+    """U14: while a step is under way nothing said how long its proof can take."""
+    falls = (commits(Level.CRIT, 40.0), commits(Level.CRIT, 30.0), commits(Level.CRIT, 20.0))
+    first, *later = falls
+    made = watch(line(), (0, first), *((10.0, seen) for seen in later), before=90.0)
+    (gauge,) = made.gauges
+    assert (gauge.gives_up_s, gauge.trend) == (279.0, "better")
+    rises = watch(line("rises"), (0, first), *((10.0, seen) for seen in later), before=90.0).gauges[0]
+    assert rises.trend == "worse", "of what shall rise, less is worse"
+    assert watch(line(), (0, first), (20, first)).gauges[0].trend == "steady"
+    assert watch(line(), (0, first), (5, later[0])).gauges[0].trend == "", "too little is known"
+    dark = watch(line(), (0, first), (20, commits(Level.UNKNOWN, None)), (20, first)).gauges[0]
+    assert dark.trend == "", "what was not known is no trend"
+
+
+def test_what_is_decided_is_not_waited_for() -> None:
+    """U14: neither a passed nor a failed line has a time left."""
+    for made in (
+        watch(line(), (0, commits()), (15, commits()), (15, commits())),
+        watch(line(), (0, commits(Level.CRIT)), (300, commits(Level.CRIT))),
+        watch(line("rises"), (0, commits()), before=None),
+    ):
+        assert made.proof is not Proof.PENDING
+        assert made.gauges[0].gives_up_s is None
+
+
+def test_a_mitigation_says_beforehand_how_long_its_proof_can_take(rig: Rig) -> None:
+    """U14: from the moment that it is sent."""
+    first = rig.runbooks.runbooks[0]
+    made = plan(rig.executor(), first.mitigations[0], first)
+    assert carry(rig.executors[0], made).proof_s == (0.0, 60.0)
+    ended(rig.executors[0], made)
+    unproven = plan(rig.executors[0], step("scale", "m0-ingestor", replicas=6))
+    assert carry(rig.executors[0], unproven).proof_s is None

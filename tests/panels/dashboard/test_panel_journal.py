@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from textual import on
 
-from cockpit.model.plan import Debt, JournalLine
+from cockpit.model.plan import Debt, JournalLine, Phase, Proof
 from panels.dashboard.journal import JournalPanel
 from panels.kit.spans import plain
 from panels.messages import Enlarge, Undo, UserRequest
@@ -66,3 +66,19 @@ async def test_a_filter_keeps_entries_whole() -> None:
         assert isinstance(panel, JournalPanel) and panel.chosen == 30
         app.dashboard.set_filter("no such thing")
         assert "nothing matches" in app.text()
+
+
+@pytest.mark.parametrize("width", [36, 60, 120])
+def test_a_proof_under_way_says_when_it_gives_up(width: int) -> None:
+    """U14: and before it begins how long it can take."""
+    (running,) = situations.rpc_outage().progress
+    gauges = tuple(replace(g, gives_up_s=161.0, trend="better") for g in running.gauges if g.proof is Proof.PENDING)
+
+    def lines(**changes: object) -> str:
+        situation = replace(situations.rpc_outage(), progress=(replace(running, **changes),))
+        return "\n".join(plain(line) for line in JournalPanel().content(situation, width))
+
+    assert "the proof gives up in 2:41" in lines(gauges=gauges)
+    assert "64/min  better" in lines(gauges=gauges)
+    assert "then its proof: 0:30 at least, gives up after 5:00" in lines(gauges=(), proof_s=(30.0, 300.0))
+    assert "gives up" not in lines(gauges=gauges, phase=Phase.DONE, ended_mono=situations.MONO)

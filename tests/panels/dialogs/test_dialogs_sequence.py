@@ -83,7 +83,8 @@ async def test_a_sequence_shows_how_far_it_came_and_n_plans_the_next_part(size: 
         await pilot.pause()
         words = app.words()
         for needed in (
-            "It stopped before part 2",
+            "Part 1 is done. Part 2 was begun and stopped: rejected: forbidden.",
+            "not begun.",
             "1 Stop the submitter",
             "DONE",
             "journal 7",
