@@ -10,6 +10,7 @@ import pytest
 from cockpit.assessment.board import Board
 from cockpit.assessment.match import held
 from cockpit.assessment.signals import Evaluator
+from cockpit.assessment.verdicts.recovering import LEAST_S, enough
 from cockpit.assessment.verdicts.stages import stages
 from cockpit.clock import ManualClock
 from cockpit.model.observed.cluster import Cluster
@@ -171,3 +172,11 @@ def test_the_number_of_a_stage_is_that_of_what_decides_it() -> None:
     bad = SignalStatus(name="rejects", title="Rejects", level=Level.CRIT, value=539.0, unit="")
     assert StageStatus("reveal", Level.CRIT, healthy, (healthy, bad)).decider is bad
     assert StageStatus("reveal", Level.OK, healthy, (healthy,)).decider is healthy
+
+
+def test_what_began_within_its_window_recovers_by_how_often_it_came_since() -> None:
+    """U1: ten in the first minute of a window of five are not two a minute."""
+    assert enough(REJECTS, 10.0, 300.0) == 150.0
+    assert enough(REJECTS, 10.0, 300.0, 60.0) == pytest.approx(30.0)
+    assert enough(REJECTS, 10.0, 300.0, 900.0) == 150.0, "the window holds no calm"
+    assert enough(REJECTS, 10.0, 300.0, 0.0) == enough(REJECTS, 10.0, 300.0, LEAST_S)

@@ -151,6 +151,9 @@ def test_a_worse_level_counts_only_after_it_has_held() -> None:
     assert evaluation.read(30.0).level is WARN  # bad for 15 s, but crit only since now
     evaluation.clock.advance(15)
     assert evaluation.read(30.0).level is CRIT
+    evaluation.clock.advance(4)
+    assert evaluation.read(1.0).level is CRIT  # what was told as bad stands for a moment: nothing flickers
+    evaluation.clock.advance(1)
     assert evaluation.read(1.0).level is OK
 
 

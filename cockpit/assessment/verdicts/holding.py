@@ -47,7 +47,9 @@ class Held:
     since_warn: float | None = None  # monotonic: a level of at least WARN has been read since then
     since_crit: float | None = None
     quiet: Quiet = field(default_factory=Quiet)  # since when what is new has been well
-    improved: float = -math.inf  # monotonic, as are these: when it last became better
+    onset: float | None = None  # monotonic, as are these: when it became bad before our eyes
+    worsened: float = -math.inf  # when a worse level was last told
+    improved: float = -math.inf  # when it last became better
     relapsed: float = -math.inf  # when it last became worse again soon after that
     better: float | None = None  # since when it has been better than what is told
     status: SignalStatus | None = None
@@ -73,8 +75,9 @@ class Held:
     def _flaps(self, status: SignalStatus, mono: float) -> bool:
         """Tell whether what it is now must not be told yet: it was better before, and for a moment.
 
-        Worse is told at once; better too, unless it was worse again within seconds the last time:
-        then it must stay better for so long.
+        Worse is told at once, and then for some seconds at least. Better is told at once too,
+        unless it was worse again within seconds the last time: then it must stay better for so
+        long.
         """
         before = self.level
         if before is None or _order(status.level) == _order(before):
@@ -83,9 +86,11 @@ class Held:
         if _order(status.level) > _order(before):
             if mono - self.improved < FLICKER_S:
                 self.relapsed = mono
-            self.better = None
+            self.better, self.worsened = None, mono
             return False
         self.better = mono if self.better is None else self.better
+        if mono - self.worsened < FLICKER_S and not (self.status is not None and self.status.starting):
+            return True
         if mono - self.relapsed < FLAPPING_S and mono - self.better < FLICKER_S:
             return True
         self.improved, self.better = mono, None
@@ -97,6 +102,10 @@ class Held:
         first = self.level in (None, Level.UNKNOWN)
         start = mono - signal.hold if first else mono
         bad = raw.level.bad
+        if not bad:
+            self.onset = None
+        elif self.since_warn is None and not first:
+            self.onset = mono
         self.since_warn = (self.since_warn if self.since_warn is not None else start) if bad else None
         crit = raw.level is Level.CRIT
         self.since_crit = (self.since_crit if self.since_crit is not None else start) if crit else None
@@ -112,7 +121,8 @@ class Held:
             self.quiet.end()
         else:
             quiet_s = self.quiet.take(signal, raw.fresh, raw.level, raw.value, mono)
-            found = recovery(signal, raw.value, raw.fresh, quiet_s) if level.bad else None
+            lasted_s = None if self.onset is None else mono - self.onset - quiet_s
+            found = recovery(signal, raw.value, raw.fresh, quiet_s, lasted_s) if level.bad else None
         if found is not None:
             level = Level.RECOVERING
         pending, reason = None, raw.reason

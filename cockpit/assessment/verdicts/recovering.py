@@ -98,18 +98,28 @@ def fresh_of_value(signal: SignalDef, value: Value) -> Fresh | None:
     return Fresh(Level.OK, 0.0, value.quiet_s, value.window_s)
 
 
-def recovery(signal: SignalDef, value: float | None, fresh: Fresh, quiet_s: float) -> Recovery | None:
-    """Return how it recovers, once its silence is long enough to be no chance."""
-    if quiet_s < max(LEAST_S, enough(signal, value, fresh.window_s)):
+def recovery(
+    signal: SignalDef, value: float | None, fresh: Fresh, quiet_s: float, lasted_s: float | None = None
+) -> Recovery | None:
+    """Return how it recovers, once its silence is long enough to be no chance.
+
+    `lasted_s`: for how long it was bad before; None where nobody saw it begin.
+    """
+    if quiet_s < max(LEAST_S, enough(signal, value, fresh.window_s, lasted_s)):
         return None
     return Recovery(fresh.value, fresh.span_s, quiet_s, max(0.0, fresh.window_s - quiet_s))
 
 
-def enough(signal: SignalDef, value: float | None, window_s: float) -> float:
-    """Return how long nothing must have come; what comes seldom says little by a short silence."""
+def enough(signal: SignalDef, value: float | None, window_s: float, lasted_s: float | None = None) -> float:
+    """Return how long nothing must have come; what comes seldom says little by a short silence.
+
+    What began within its window came more often than the window says, which holds the calm before.
+    """
     if value is None or value <= 0.0 or signal.direction != "above" or window_s <= 0.0:
         return 0.0
     per_s = {"/min": value / 60.0, "": value / window_s}.get(signal.unit)
+    if per_s and lasted_s is not None:
+        per_s *= window_s / min(window_s, max(lasted_s, LEAST_S))
     return min(EVENTS / per_s, MOST_OF_WINDOW * window_s) if per_s else 0.0
 
 

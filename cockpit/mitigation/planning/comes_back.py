@@ -9,7 +9,7 @@ from typing import Any
 from cockpit.assessment.baseline import amount
 from cockpit.mitigation.choices.live import measured
 from cockpit.model.plan import Proof, Verdict
-from cockpit.model.reading import believed, last_known
+from cockpit.model.reading import Unknown, believed, last_known
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.redaction.addresses import parts_of
@@ -48,8 +48,8 @@ def endpoint_back(value: str | None, situation: Situation | None) -> Back | None
 
 def _fails(name: str, situation: Situation) -> bool:
     """Tell whether too many of the submitter's own requests to an endpoint fail now."""
-    result = last_known(believed(situation.queries.get("rpc-error-ratio"), situation.mono))
-    share = result.by("endpoint").get(name) if result is not None else None
+    found = believed(situation.queries.get("rpc-error-ratio"), situation.mono)
+    share = None if isinstance(found, Unknown) else found.data.by("endpoint").get(name)
     signal = situation.signals.get("rpc-errors")
     if share is None or signal is None or signal.warn is None:
         return share is not None and share >= BAD_ERROR_RATIO
