@@ -148,11 +148,8 @@ class RestoreSettings(Section, frozen=True, kw_only=True):
             raise ValueError("expected a program and its words in argv, and a timeout of 1 to 3600 seconds")
 
 
-class FailoverSettings(Section, frozen=True, kw_only=True):
-    """Holds `[failover]`: the database's own failover command (9.mitigation.4).
-
-    Never run through a shell; without it the step asks.
-    """
+class OwnCommand(Section, frozen=True, kw_only=True):
+    """Holds an operator's own command: never run through a shell; without it the step asks."""
 
     argv: tuple[str, ...] = ()  # the program and its words
     timeout: float = 300.0  # seconds; then its whole process group is ended
@@ -164,6 +161,27 @@ class FailoverSettings(Section, frozen=True, kw_only=True):
                 raise ValueError(f"{word} in argv: nothing is filled in")
         if (self.argv and not self.argv[0]) or not 0 < self.timeout <= 3600:
             raise ValueError("expected a program and its words in argv, and a timeout of 1 to 3600 seconds")
+
+
+class FailoverSettings(OwnCommand, frozen=True, kw_only=True):
+    """Holds `[failover]`: the database's own failover command (9.mitigation.4)."""
+
+    argv: tuple[str, ...] = ()  # the program and its words
+    timeout: float = 300.0  # seconds; then its whole process group is ended
+
+
+class ScaleDbSettings(OwnCommand, frozen=True, kw_only=True):
+    """Holds `[scale-db]`: what makes the database larger, or adds a replica (10.mitigation.1)."""
+
+    argv: tuple[str, ...] = ()  # the program and its words
+    timeout: float = 1800.0  # seconds; then its whole process group is ended
+
+
+class MoveAnalyticsSettings(OwnCommand, frozen=True, kw_only=True):
+    """Holds `[move-analytics]`: what moves reports off the primary (10.mitigation.4)."""
+
+    argv: tuple[str, ...] = ()  # the program and its words
+    timeout: float = 300.0  # seconds; then its whole process group is ended
 
 
 MIGRATION_JOBS: Final = "(?i)migrat"
@@ -241,6 +259,8 @@ class Settings:
     network_cli: NetworkCliSettings = field(default_factory=NetworkCliSettings)
     restore: RestoreSettings = field(default_factory=RestoreSettings)
     failover: FailoverSettings = field(default_factory=FailoverSettings)
+    scale_db: ScaleDbSettings = field(default_factory=ScaleDbSettings)
+    move_analytics: MoveAnalyticsSettings = field(default_factory=MoveAnalyticsSettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     links: LinksSettings = field(default_factory=LinksSettings)
     mouse: bool = True  # false: the terminal keeps it, to mark text its own way; a key takes it while it runs

@@ -25,7 +25,7 @@ from cockpit.model.incident import IncidentNow
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
 from cockpit.model.reading import Reading, believed, last_known
-from cockpit.model.runbook import PAUSE_TOGGLE, Runbooks
+from cockpit.model.runbook import CADENCE, PAUSE_TOGGLE, Runbooks
 from cockpit.model.situation import PublishingState, ServiceStatus, Situation, ToggleStatus
 from cockpit.sources.inventory import Inventory
 from cockpit.sources.paused_markets import paused_markets
@@ -109,7 +109,7 @@ class Assessor:
             self._journal, self._switched_off = journal, switched_off(journal)
         desired = _desired(cluster)
         stopped = stopped_services(desired, journal, wall)
-        signals = self._evaluator.evaluate(board, cluster, now, self._switched_off, stopped)
+        signals = self._evaluator.evaluate(board, cluster, now, self._switched_off, stopped, tempo(journal))
         alerts = last_known(believed(board.get("prometheus/alerts"), mono))
         solana, probes = _below(board, "solana/"), _below(board, "probes/")
         clocks = self._clocks.update(board, wall, mono)
@@ -233,6 +233,17 @@ def switched_off(journal: Sequence[JournalLine]) -> frozenset[str]:
                 names |= _words(change.before) ^ _words(change.after)
                 names |= {change.field.removeprefix(PAUSE_TOGGLE)} if change.field.startswith(PAUSE_TOGGLE) else set()
     return frozenset(names)
+
+
+def tempo(journal: Sequence[JournalLine]) -> float:
+    """Return how often markets publish after our steps, of what they did before."""
+    share = 1.0
+    for line in journal:
+        for change in line.changes if line.undoable and not line.undone else ():
+            before, after = (change.before or "").strip(), (change.after or "").strip()
+            if change.field.endswith(CADENCE) and before.isdecimal() and after.isdecimal() and int(after):
+                share *= int(before) / int(after)
+    return share or 1.0
 
 
 def _desired(cluster: Cluster) -> Mapping[str, int]:

@@ -80,19 +80,21 @@ class Evaluator:
         cluster_now: float,
         switched_off: frozenset[str] = frozenset(),
         stopped: Mapping[str, str] | None = None,
+        tempo: float = 1.0,
     ) -> dict[str, SignalStatus]:
         """Return every signal of the runbooks, in their order.
 
         `cluster_now`: unix seconds on the cluster's clock. `switched_off`: what steps of the
         journal took out of service, by label values: `politics`, or `m0-ingestor-` for its pods.
-        `stopped`: the services that are scaled to 0 on purpose, with who did it in words.
+        `stopped`: the services that are scaled to 0 on purpose, with who did it in words. `tempo`:
+        how often steps of the journal let the markets publish, of what was usual.
         """
         mono = self._clock.mono()
         self._inventory.update(cluster, mono)
         snapshot = Snapshot(board, cluster, self._inventory, cluster_now, mono)
         families: dict[str, Values] = {}
         statuses: dict[str, SignalStatus] = {}
-        paused = snapshot.paused
+        paused = replace(snapshot.paused, tempo=tempo)
         for name, signal in self._runbooks.signals.items():
             memory = self._memory[name]
             if signal.off:
@@ -239,10 +241,11 @@ def _judge(
             reason = unsure if finite else nothing_read(result)
             return Raw(Level.UNKNOWN, value, reason, age, starting=memory.awaits_usual and bool(finite))
         warn, crit = _times(signal, base)
-    if signal.per_market and paused.names:
+    if signal.per_market and (paused.names or paused.tempo != 1.0):
         if paused.every:
             return Raw(Level.UNKNOWN, None, "every market is paused", age)
-        warn, crit = _expected(signal, warn, paused.share), _expected(signal, crit, paused.share)
+        share = paused.share * (paused.tempo if signal.unit == "/min" else 1.0)
+        warn, crit = _expected(signal, warn, share), _expected(signal, crit, share)
     if not result.samples and signal.absent is not None:
         finite = [Sample({}, signal.absent)]
     if not finite:

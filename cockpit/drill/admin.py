@@ -6,7 +6,7 @@ A small HTTP API on loopback with one bearer token, acting on the world.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,10 +24,12 @@ def application(
     token: str,
     restore: Callable[[float], None] | None = None,
     failover: Callable[[], None] | None = None,
+    others: Mapping[str, Callable[[], None]] | None = None,
 ) -> web.Application:
     """Build the HTTP application: POST /market, /signer-set and /database with JSON.
 
-    It answers 403 without the token, and 409 for what the program would reject.
+    It answers 403 without the token, and 409 for what the program would reject. `others`: more that
+    the database's tools can do, by verb.
     """
 
     async def market(request: web.Request) -> web.Response:
@@ -62,6 +64,10 @@ def application(
         if asked.get("verb") == "failover" and failover is not None:
             failover()
             return web.json_response({"promoted": "m0-postgres-1"})
+        done = (others or {}).get(str(asked.get("verb")))
+        if done is not None:
+            done()
+            return web.json_response({"done": asked["verb"]})
         if asked.get("verb") != "restore" or restore is None:
             raise web.HTTPBadRequest(text="no such verb")
         to = datetime.fromisoformat(str(asked.get("to", "")).replace("Z", "+00:00"))

@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("--pubkey", dest="pubkeys", action="extend", nargs="+", default=[])
             one.add_argument("--activate-epoch", default="now")
     verbs = things.add_parser("database").add_subparsers(dest="verb", required=True)
-    for verb in ("restore", "failover"):
+    for verb in ("restore", "failover", "scale", "move-analytics"):
         one = verbs.add_parser(verb)
         one.add_argument("--cluster", default="drill")
         if verb == "restore":

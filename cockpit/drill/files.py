@@ -67,7 +67,8 @@ def write(
     restore = [sys.executable, "-m", "cockpit.drill.cli", "database", "restore", "--to", "{time}"]
     lines += [f"env = {{ {ADDRESS} = {json.dumps(address)}, {TOKEN} = {json.dumps(token)} }}"]
     lines += ["", "[restore]", f"argv = {json.dumps(restore)}"]
-    lines += ["", "[failover]", f"argv = {json.dumps([*restore[:4], 'failover'])}"]
+    for section, verb in (("failover", "failover"), ("scale-db", "scale"), ("move-analytics", "move-analytics")):
+        lines += ["", f"[{section}]", f"argv = {json.dumps([*restore[:4], verb])}"]
     lines += configuration(services)
     lines += ["", "[solana]", f"program-id = {json.dumps(program_id)}"]
     for name, url in rpc_urls.items():

@@ -144,7 +144,11 @@ class Drill:
             self.services = await self._serve(services)
             self.admin = await self._serve(
                 admin.application(
-                    self.world.authority, self._admin_token, self.world.serve.restore, self.world.serve.failover
+                    self.world.authority,
+                    self._admin_token,
+                    self.world.serve.restore,
+                    self.world.serve.failover,
+                    {"scale": self.world.serve.enlarge, "move-analytics": self.world.serve.move_analytics},
                 )
             )
             self.directory = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="m0-drill-"))  # mode 0700

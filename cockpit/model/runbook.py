@@ -15,6 +15,7 @@ import msgspec
 from cockpit.errors import UnknownName
 from cockpit.model.sections.condition import Condition as Condition
 from cockpit.model.sections.entry import Entry
+from cockpit.model.sections.variable import CADENCE as CADENCE
 from cockpit.model.sections.variable import PAUSE_TOGGLE as PAUSE_TOGGLE
 from cockpit.model.sections.variable import PUBLISH_TOGGLE as PUBLISH_TOGGLE
 from cockpit.model.sections.variable import Toggle as Toggle

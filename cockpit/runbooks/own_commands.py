@@ -1,6 +1,7 @@
 """Puts the operator's own commands into the runbooks.
 
-`[restore] argv` into 14.restore.2, `[failover] argv` into 9.mitigation.4.
+`[restore] argv` into 14.restore.2, `[failover] argv` into 9.mitigation.4, `[scale-db] argv` into
+10.mitigation.1, `[move-analytics] argv` into the second part of 10.mitigation.4.
 
 Without them, those steps ask.
 
@@ -19,13 +20,18 @@ from cockpit.model.runbook import Param, Runbooks, Step
 from cockpit.model.step_kinds import STEP_KINDS
 
 if TYPE_CHECKING:
-    from cockpit.settings import FailoverSettings, RestoreSettings, Settings
+    from cockpit.settings import OwnCommand, RestoreSettings, Settings
 
 #: RFC 3339, or as PostgreSQL's recovery_target_time takes it.
 TIME = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}(:?\d{2})?)"
 _TIME = Param(name="time", type="string", title="restore to, with its zone (2026-11-23T04:10:00Z)", pattern=TIME)
-#: Item → the section that holds its command.
-_SECTIONS = {"14.restore.2": "restore", "9.mitigation.4": "failover"}
+#: Item, or a step's id where another has the item → the section that holds its command.
+_SECTIONS = {
+    "14.restore.2": "restore",
+    "9.mitigation.4": "failover",
+    "10.mitigation.1": "scale-db",
+    "analytics-moved": "move-analytics",
+}
 
 
 def with_commands(runbooks: Runbooks, settings: Settings) -> Runbooks:
@@ -36,8 +42,10 @@ def with_commands(runbooks: Runbooks, settings: Settings) -> Runbooks:
     """
 
     def made(step: Step) -> Step:
-        name = _SECTIONS.get(step.item or "") if STEP_KINDS[step.kind].asks else None
-        section: RestoreSettings | FailoverSettings | None = getattr(settings, name) if name is not None else None
+        name = _SECTIONS.get(step.item or step.id) if STEP_KINDS[step.kind].asks else None
+        section: RestoreSettings | OwnCommand | None = None
+        if name is not None:
+            section = getattr(settings, name.replace("-", "_"))
         if name is None or section is None or not section.argv:
             return step
         return replace(

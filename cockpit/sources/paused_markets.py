@@ -1,4 +1,4 @@
-"""Says which markets are paused, on the chain or by a toggle: nothing of them is expected."""
+"""Says which markets are paused, and how often the others publish: what is expected of them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ class PausedMarkets:
     """Holds the names of paused markets.
 
     `known`: how many there are in all, paused ones included; 0 when nobody tells. `on_chain` are
-    those of `names` that the chain itself has paused.
+    those of `names` that the chain itself has paused. `tempo`: how often is published, of what is
+    usual, after steps of ours that changed it.
     """
 
     names: frozenset[str] = frozenset()
     known: int = 0
     on_chain: frozenset[str] = frozenset()
+    tempo: float = 1.0
 
     @property
     def share(self) -> float:

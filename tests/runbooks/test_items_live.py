@@ -25,7 +25,7 @@ from tests.runbooks.test_packaged_runbooks import LETTERED, PARTS
 #: Every step that asks a person, with what it says of the reason.
 MANUAL = {
     ("api-errors", "failover-db"): "only the operator's own tool knows which replica to promote",
-    ("postgres-saturation", "scale-db"): "the provider's own tool",
+    ("postgres-saturation", "scale-db"): "while [scale-db] argv is not configured: it is the provider's own tool",
     ("postgres-saturation", "analytics-moved"): "known to its owner alone",
     ("emergency-disable", "communicate"): "people are told by people",
     ("backup-restore", "test-restore"): "staging is another cluster",

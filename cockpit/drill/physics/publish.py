@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cockpit.drill.physics.plant import Plant
 
 TICK_S = 60.0 / 118.4
+CADENCE, CADENCE_MS = "publish_cadence_ms", 500.0  # of a calm day
 REVEAL_DELAY_MS = 1000.0
 PATIENCE_S = 2.0  # a tick that waits longer for a slot is superseded by the next one of its market
 PROBE_S = 5.0  # each configured endpoint is asked for its health this often
@@ -99,6 +100,12 @@ class Publish:
         self._window: list[tuple[float, bool]] = []
         self.start()
 
+    @property
+    def tempo(self) -> float:
+        """Return how many times as often as on a calm day something is published."""
+        asked = number(self.plant.kube.config(CONFIG), CADENCE, CADENCE_MS)
+        return CADENCE_MS / min(60_000.0, max(50.0, asked))
+
     def start(self) -> None:
         metrics = self.plant.metrics
         for result in ("ok", "failed"):
@@ -132,7 +139,7 @@ class Publish:
                 if any(pod.uid == uid for pod in pods):
                     what()
                 continue
-            self._next_tick = tick + TICK_S
+            self._next_tick = tick + TICK_S / self.tempo
             self._tick(tick, pods)
         self._forge(dt, pods)
         while self._next_probe <= now:

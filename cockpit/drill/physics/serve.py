@@ -81,6 +81,7 @@ class Serve:
         self.database_troubles: set[str] = set()
         self.database_felt: float | None = None
         self.checkpointing = False
+        self.size = 1.0  # of the database's machine, in times that of a calm day
         self.backup_at: float | None = None  # of the last good backup; None: a few hours before the drill began
         self.demand = REQUESTS
         self.leaks_after_s: float | None = None
@@ -101,14 +102,18 @@ class Serve:
         """Return how many times its usual duration a query takes."""
         felt = self.database_felt
         if felt is None:
-            felt = max((TROUBLES[name] for name in self.troubles), default=1.0)
+            felt = max(1.0, max((TROUBLES[name] for name in self.troubles), default=1.0) / self.size**2)
         return self.database_slow * felt
 
     @property
     def troubles(self) -> frozenset[str]:
         """Return the TROUBLES that scenarios inject or that the publishers cause themselves."""
-        own = {"write_volume"} if self.checkpointing and self._publishers() > WRITERS else set()
+        own = {"write_volume"} if self.checkpointing and self._writes() > WRITERS * self.size else set()
         return frozenset(self.database_troubles | own)
+
+    def _writes(self) -> float:
+        """Return the concurrent publishers whose state is written, at the cadence of a calm day."""
+        return self._publishers() * self.plant.publish.tempo
 
     def _publishers(self) -> int:
         pods = self.plant.fleet.working(SUBMITTER)
@@ -132,6 +137,19 @@ class Serve:
         """
         self.database_down = True
         self._promoted_at = self.plant.clock.now() + FAILOVER_S
+
+    def enlarge(self) -> None:
+        """Double the database's machine, as its provider does; raises Refused for a real one.
+
+        Where a query reads a table whole, twice the memory and twice the processors tell twice.
+        """
+        if self.database_felt is not None:
+            raise Refused("this drill's PostgreSQL runs on your own machine, which cannot be made larger")
+        self.size *= 2.0
+
+    def move_analytics(self) -> None:
+        """Run the reports elsewhere from now on: none begins anew on the primary."""
+        self.database_troubles.discard("slow_query")
 
     def restore(self, to: float) -> None:
         """Restore the database to `to` (unix seconds), as the operator's command does.

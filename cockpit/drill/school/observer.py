@@ -67,6 +67,10 @@ class Observer:
 
         Levels that must hold for a while need one snapshot before and one after.
         """
+        return self._assessor.assess(self.board())
+
+    def board(self) -> Board:
+        """Return what the cockpit would have read by now."""
         board = Board()
         now, mono = self.world.clock.now(), self.world.clock.mono()
         for name, signal in self._signals.items():
@@ -81,7 +85,7 @@ class Observer:
         for plural, res in _WATCHED.items():
             topic = f"kubernetes/{plural}/{self.world.kube.namespace}"
             board.put(Reading(topic, self._objects(plural, res), mono, server_time=now))
-        return self._assessor.assess(board)
+        return board
 
     def _normals(self, now: float) -> dict[str, QueryResult]:
         """Read what is normal, of the world's whole past; anew each ten minutes, as the cockpit."""

@@ -10,6 +10,8 @@ from cockpit.model.sections.entry import Entry
 ValueType = Literal["int", "number", "url", "name", "names"]
 #: The toggle of publishing (q.toggle.1), and the head of those that pause a market (q.toggle.4).
 PUBLISH_TOGGLE, PAUSE_TOGGLE = "M0_PUBLISH_ENABLED", "M0_MARKET_PAUSE_"
+#: The key of a ConfigMap that says how often something is published, in ms.
+CADENCE = "publish_cadence_ms"
 
 
 UNLIMITED = "unlimited"

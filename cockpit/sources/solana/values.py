@@ -19,6 +19,7 @@ from cockpit.model.observed.chain import (
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.variables import variable
 from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed, last_known
+from cockpit.model.runbook import CADENCE
 from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
 from cockpit.oracle.rates import SLOT_S, WINDOW_S
 from cockpit.sources.values import Family, Snapshot, Value, broken, unknown
@@ -29,8 +30,6 @@ _NOT_ASKED = "solana: no request was made yet"
 BAD_SLOTS = 50
 #: ... or one that fails so many of its requests.
 BAD_ERROR_RATIO = 0.2
-#: The key of a ConfigMap that says how often something is published.
-CADENCE = "publish_cadence_ms"
 
 Endpoints = Mapping[str, Reading[EndpointStatus]]
 
