@@ -144,6 +144,8 @@ class MitigationController:
         if step.params and not event.parameters:
             await self.ask(messages.AskParameters(runbook.id, step))
         elif STEP_KINDS[step.kind].opens_view:
+            seen = messages.ManualAnswer(runbook.id, step.id, f"looked at {step.view}")
+            await asyncio.to_thread(self._note, seen)
             await self._open_view(messages.OpenView(step.view or "", step.args))
         elif STEP_KINDS[step.kind].has_parts:
             await self.open_sequence(messages.OpenSequence(runbook.id, step.id))

@@ -19,6 +19,7 @@ from cockpit.assessment.signals import Evaluator
 from cockpit.assessment.signerset import check as check_signer_set
 from cockpit.assessment.toggles import toggles
 from cockpit.assessment.usual.kept import KeptBaselines
+from cockpit.assessment.verdicts.conditions import Conditions, Known
 from cockpit.assessment.verdicts.stages import stages
 from cockpit.clock import Clock
 from cockpit.model.incident import IncidentNow
@@ -29,6 +30,7 @@ from cockpit.model.runbook import CADENCE, PAUSE_TOGGLE, Runbooks
 from cockpit.model.situation import PublishingState, ServiceStatus, Situation, ToggleStatus
 from cockpit.sources.inventory import Inventory
 from cockpit.sources.paused_markets import paused_markets
+from cockpit.sources.values import Snapshot
 
 #: Services are made anew at least this often (their ages grow), and with many pods no more often.
 SERVICES_EVERY_S = 1.0
@@ -74,6 +76,7 @@ class Assessor:
         self._evaluator = Evaluator(runbooks, clock, configured=configured, inventory=self._inventory, kept=kept)
         self._recovering = Recovering()
         self._crosscheck = CrossCheck()
+        self._conditions = Conditions()
         self._clocks = Clocks()
         self._merged: dict[str, tuple[tuple[Any, ...], Mapping[Any, Any]]] = {}
         self._services: tuple[ServiceStatus, ...] = ()
@@ -144,6 +147,17 @@ class Assessor:
             stages=stages(self._runbooks, signals),
             matches=matches,
             publishing=state,
+            conditions=self._conditions.measure(
+                Known(
+                    runbooks=self._runbooks,
+                    signals=signals,
+                    toggles=toggles_now,
+                    kinds=kinds,
+                    namespaces=self.namespaces,
+                    snapshot=Snapshot(board, cluster, self._inventory, now, mono),
+                    configured=self._configured,
+                )
+            ),
             toggles=toggles_now,
             runbooks=self._runbooks,
             progress=tuple(progress),

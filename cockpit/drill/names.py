@@ -58,6 +58,7 @@ class ServiceSpec:
     strategy: str = "RollingUpdate"
     env: Mapping[str, str] = field(default_factory=dict)
     secret_env: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    can: tuple[str, ...] = ()  # what it says it can do, in an annotation
 
     @property
     def image(self) -> str:
@@ -96,6 +97,7 @@ SERVICES: Mapping[str, ServiceSpec] = {
             startup_s=6.0,
             stop_s=2.0,
             strategy="Recreate",
+            can=("chunked-reveal",),
             env={
                 "M0_PUBLISH_ENABLED": "true",
                 "SOLANA_RPC_URL": RPC_URLS["rpc-a"],
@@ -105,7 +107,7 @@ SERVICES: Mapping[str, ServiceSpec] = {
             },
         ),
         ServiceSpec(RECONCILER, replicas=1, startup_s=4.0, secret_env=_POSTGRES),
-        ServiceSpec(API, replicas=3, startup_s=4.0, secret_env=_POSTGRES),
+        ServiceSpec(API, replicas=3, startup_s=4.0, secret_env=_POSTGRES, can=("cache-only",)),
         ServiceSpec(REALTIME, replicas=2, startup_s=4.0, secret_env=_POSTGRES),
     )
 }

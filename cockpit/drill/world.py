@@ -170,6 +170,7 @@ class World:
                 env=self._env(spec),
                 secret_env=spec.secret_env,
                 strategy=spec.strategy,
+                annotations={"m0club.io/capabilities": ", ".join(spec.can)} if spec.can else None,
             )
         self.kube.configmap(
             CONFIG,

@@ -165,7 +165,18 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
             event = str(record.get("words", "")), "update" if record.get("note_kind") == "update" else "note"
         if event is not None:
             title, outcome = event
-            lines.append(JournalLine(number=0, wall=wall, operator=operator, title=title, target="", outcome=outcome))
+            lines.append(
+                JournalLine(
+                    number=0,
+                    wall=wall,
+                    operator=operator,
+                    title=title,
+                    target="",
+                    outcome=outcome,
+                    runbook=str(record.get("runbook") or ""),
+                    step=str(record.get("step") or ""),
+                )
+            )
         entry = entries.get(record["number"]) if record["kind"] == "intent" else None
         if entry is None:
             continue
@@ -183,6 +194,9 @@ def lines_from(records: Sequence[Record]) -> tuple[JournalLine, ...]:
                 debt=entry.number in owed,
                 undone=entry.undone_by is not None,
                 clock_behind_s=record.get("clock_behind_s"),
+                runbook=str(record.get("runbook") or ""),
+                step=str(record.get("step") or ""),
+                proof=str((entry.proof or {}).get("proof", "")) if entry.applied is True else "",
             )
         )
     return tuple(reversed(lines))

@@ -240,6 +240,11 @@ def workload(kind: Literal["Deployment", "StatefulSet"], value: wire.WorkloadW) 
         max_unavailable="" if rolling.max_unavailable is None else text(str(rolling.max_unavailable)),
         containers=_templates(template),
         conditions=_conditions(status.conditions),
+        claims=tuple(
+            text(v.persistent_volume_claim.claim_name)
+            for v in template.volumes or ()
+            if v and v.persistent_volume_claim is not None
+        ),
     )
 
 

@@ -137,8 +137,17 @@ class TemplateContainer(msgspec.Struct, gc=False):
     env: list[EnvW | None] | None = None
 
 
+class Claim(msgspec.Struct, rename="camel", gc=False):
+    claim_name: str | None = None
+
+
+class Volume(msgspec.Struct, rename="camel", gc=False):
+    persistent_volume_claim: Claim | None = None
+
+
 class TemplateSpec(msgspec.Struct, gc=False):
     containers: list[TemplateContainer | None] | None = None
+    volumes: list[Volume | None] | None = None
 
 
 class Template(msgspec.Struct, gc=False):

@@ -337,6 +337,9 @@ class JournalLine(msgspec.Struct, frozen=True):
     debt: bool = False
     undone: bool = False  # by a later undo that was applied
     clock_behind_s: float | None = None  # the machine's clock then, when it was off
+    runbook: str = ""  # id, of a step or of an answer
+    step: str = ""
+    proof: str = ""  # a Proof value, once there is one
 
 
 class Debt(msgspec.Struct, frozen=True):

@@ -153,7 +153,7 @@ class Step(Entry, frozen=True, kw_only=True):
     title: str
     kind: str  # a row of step_kinds.py
     when: str = ""  # the cause it is for, in words
-    cause: str | None = None  # item or id of the cause it answers
+    cause: str | tuple[str, ...] | None = None  # item or id of the cause, or causes, that it answers
     service: str | None = None  # the target deployment
     container: str | None = None
     direction: StepDirection | None = None
@@ -176,6 +176,11 @@ class Step(Entry, frozen=True, kw_only=True):
     question: str = ""  # for kind "manual"
     steps: tuple[str, ...] = ()  # for kind "sequence": step ids of the same runbook
     note: str = ""
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Return the items or ids of the causes that it answers."""
+        return (self.cause,) if isinstance(self.cause, str) else self.cause or ()
 
 
 class Symptom(Entry, frozen=True, kw_only=True):

@@ -86,6 +86,13 @@ class Publishing(msgspec.Struct, frozen=True):
         return self.state in (PublishingState.OURS, PublishingState.ANOTHERS)
 
 
+class ConditionStatus(msgspec.Struct, frozen=True):
+    """Says whether a condition of the runbooks holds, and by which figures; None: not known."""
+
+    held: bool | None
+    because: str = ""
+
+
 class Situation(msgspec.Struct, frozen=True):
     wall: float
     mono: float
@@ -124,6 +131,7 @@ class Situation(msgspec.Struct, frozen=True):
     clock_behind_s: float | None = None  # this machine's clock behind the others', when it is off
     journals_unread: tuple[str, ...] = ()  # which journal of whom cannot be read: an incident in it is not known
     publishing: Publishing = Publishing()
+    conditions: Mapping[str, ConditionStatus] = {}  # of the runbooks, by name
     notices: tuple[str, ...] = ()  # said once at the top: a broken runbooks.toml, a locked journal, ...
 
     @property

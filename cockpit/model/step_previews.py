@@ -141,5 +141,52 @@ def _configured(situation: Situation, name: str, key: str) -> str | None:
     return None if held is None else held.data.get(key, "(unset)")
 
 
+def value_now(step: Step, name: str, situation: Situation) -> str | None:
+    """Return what `name` ("replicas", a variable, a key) is now, and means where it is not set.
+
+    None: not known.
+    """
+    if name == "replicas":
+        found = service_of(situation, step.service)
+        return None if found is None else str(found.desired)
+    if "configmap" in step.args:
+        now = _configured(situation, step.args["configmap"], name)
+    else:
+        now = _value_now(situation, step, name)
+    if now != "(unset)":
+        kind = (now or "").partition(" ")[0]
+        if kind in ("configmap", "secret", "field", "reference"):
+            return value_behind(now or "", _namespace(situation), situation)
+        return now
+    variable = situation.runbooks.variable(name)
+    unset = variable.unset if variable is not None else None
+    if unset is not None and unset.startswith("configmap "):
+        return value_behind(unset, _namespace(situation), situation)
+    return unset
+
+
+def _namespace(situation: Situation) -> str:
+    return situation.namespaces[0] if situation.namespaces else ""
+
+
+def values_set(step: Step) -> dict[str, str]:
+    """Return what the step sets, as the file has it: "replicas", variables or a key."""
+    if step.replicas is not None:
+        return {"replicas": str(step.replicas)}
+    if "configmap" in step.args:
+        return {step.args["key"]: step.args.get("value", "")} if "{" not in step.args.get("key", "{") else {}
+    return dict(step.env)
+
+
+def value_behind(source: str, namespace: str, situation: Situation | None) -> str | None:
+    """Return the value behind "configmap NAME/KEY", where that ConfigMap is watched."""
+    kind, _, rest = source.partition(" ")
+    name, _, key = rest.partition("/")
+    if kind != "configmap" or situation is None:
+        return None
+    held = situation.cluster.configmaps.get((namespace, name))
+    return held.data.get(key) if held is not None else None
+
+
 def _shown(value: str | None) -> str:
     return "?" if value is None else value or "(empty)"

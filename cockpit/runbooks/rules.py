@@ -160,9 +160,10 @@ def _runbooks(found: Mapping[Path, msgspec.Struct], report: Report) -> None:
         causes = [e for p, e in found.items() if isinstance(e, Cause) and p[:2] == place]
         named = [name for cause in causes for name in (cause.id, cause.item) if name]
         for path, step in own.values():
-            if step.cause is not None and step.cause not in named:
-                why = f"expected a cause of this runbook, there is no {step.cause!r}{nearest(step.cause, named)}"
-                report((*path, "cause"), why)
+            for index, cause in enumerate(step.causes):
+                if cause not in named:
+                    at = (*path, "cause") if isinstance(step.cause, str) else (*path, "cause", index)
+                    report(at, f"expected a cause of this runbook, there is no {cause!r}{nearest(cause, named)}")
             for index, name in enumerate(step.steps):
                 if name not in own:
                     known = list(own)

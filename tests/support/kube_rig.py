@@ -21,17 +21,18 @@ from msgspec.structs import replace
 from cockpit.clock import Clock, SystemClock
 from cockpit.drill.clock import SimClock
 from cockpit.drill.kubernetes import Behaviour, KubernetesWorld
-from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS
+from cockpit.drill.kubernetes.objects.resources import CONFIGMAPS, DEPLOYMENTS
 from cockpit.drill.kubernetes.serving import Served, ticking, write_kubeconfig
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
 from cockpit.kubeapi.access import load_access
 from cockpit.mitigation.context import Backends
 from cockpit.mitigation.executor import Executor
+from cockpit.model.observed.cluster import Cluster, ConfigMap
 from cockpit.model.plan import Confirmation, Phase, Plan, Progress
 from cockpit.model.runbook import Runbook, Runbooks, Service, SignalDef, Step, Toggle, Validation
 from cockpit.model.signal import Level, SignalStatus
-from cockpit.model.situation import Situation
+from cockpit.model.situation import ConditionStatus, Situation
 from tests.support.samples.cluster import sample_situation
 from tests.support.waiting import wait_for
 
@@ -134,6 +135,8 @@ class Rig:
     token: str = "admin"
     backends: Backends = field(default_factory=Backends)
     solana: dict[str, Any] = field(default_factory=dict)
+    conditions: dict[str, ConditionStatus] = field(default_factory=dict)
+    watch_configmaps: bool = False
     executors: list[Executor] = field(default_factory=list)
     journals: list[Journal] = field(default_factory=list)
 
@@ -156,7 +159,14 @@ class Rig:
         signals = self.signals
         if signals.get("commit-rate") == status("commit-rate") and not self._answered():
             signals = {**signals, "commit-rate": status("commit-rate", Level.CRIT, 0.0, reason="0 /min")}
-        return replace(situation(self.clock, *signals.values()), solana=self.solana)
+        found = replace(situation(self.clock, *signals.values()), solana=self.solana, conditions=dict(self.conditions))
+        return replace(found, cluster=self._with_configmaps(found.cluster)) if self.watch_configmaps else found
+
+    def _with_configmaps(self, cluster: Cluster) -> Cluster:
+        stored = self.do(lambda: self.world.store.get(CONFIGMAPS, NAMESPACE, "m0-engine-config"))
+        data = dict(stored.obj.get("data") or {}) if stored is not None else {}
+        found = {(NAMESPACE, "m0-engine-config"): ConfigMap(NAMESPACE, "m0-engine-config", "1", data)}
+        return replace(cluster, configmaps=found)
 
     def _answered(self) -> bool:
         return any(r["kind"] == "outcome" for journal in self.journals for r in journal.records(wait=False))

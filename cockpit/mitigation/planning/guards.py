@@ -19,10 +19,11 @@ from cockpit.mitigation.cluster.guard_facts import Facts
 from cockpit.mitigation.cluster.objects import WORKLOADS, annotations_of, paused, replicas, strategy, surge_of
 from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.kind import Draft, Patch
+from cockpit.mitigation.planning import direction as of_direction
 from cockpit.mitigation.planning.comes_back import endpoint_back, symptoms_back
 from cockpit.mitigation.steps.parameters import DIGEST
 from cockpit.model.plan import DryRunState, GuardResult, Verdict
-from cockpit.model.runbook import Runbooks
+from cockpit.model.runbook import Runbooks, Step
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from cockpit.text import safe
@@ -48,6 +49,7 @@ class GuardInput:
     mono: float
     journal_problems: tuple[str, ...] = ()
     proven: Mapping[str, Any] | None = None
+    step: Step | None = None
 
 
 Guard = Callable[[GuardInput], GuardResult | None]
@@ -198,6 +200,14 @@ def direction(given: GuardInput) -> GuardResult | None:
     return _result("direction", Verdict.NOTE, why)
 
 
+def backwards(given: GuardInput) -> GuardResult | None:
+    return of_direction.backwards(given.step, given.draft, given.runbooks, given.situation)
+
+
+def only_if(given: GuardInput) -> GuardResult | None:
+    return of_direction.allowed(given.step, given.runbooks, given.situation, given.mono)
+
+
 @of_object
 def pausing(given: GuardInput, patch: Patch) -> GuardResult | None:
     if patch.template and paused(patch.subject.obj):
@@ -322,6 +332,8 @@ GUARDS: tuple[Guard, ...] = (
     singleton,
     digest,
     direction,
+    backwards,
+    only_if,
     pausing,
     deleting,
     namesake,

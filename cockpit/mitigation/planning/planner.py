@@ -160,6 +160,7 @@ class Planner:
             mono=self._clock.mono(),
             journal_problems=request.journal_problems,
             proven=request.proven,
+            step=request.step,
         )
         return guards.judge_idle(given) if draft.nothing_to_do else guards.judge(given)
 

@@ -142,6 +142,7 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
     max_unavailable: str
     containers: tuple[ContainerTemplate, ...]
     conditions: tuple[Condition, ...]
+    claims: tuple[str, ...] = ()  # persistent volumes that its pods share
 
     def env(self, name: str) -> EnvVar | None:
         """Return the variable in the container of the workload's name, else in any.

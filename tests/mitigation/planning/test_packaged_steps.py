@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from cockpit.drill import changes
 from cockpit.mitigation.steps.workload import set_env
 from cockpit.model.plan import DryRunState, Phase
+from cockpit.model.situation import ConditionStatus
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.schema import load
 from tests.support.kube_rig import Rig, carry, ended, plan, status
@@ -29,6 +31,10 @@ GIVEN = {"url": "https://rpc-b.drill.m0club.example/v2/KEYLIKE123456789abc", "co
 def test_step(rig: Rig, runbook: object, step: object) -> None:
     rig.runbooks = PACKAGED
     rig.signals = {name: status(name) for name in PACKAGED.signals}
+    allowed = {name: name not in step.unless for name in PACKAGED.conditions}  # type: ignore[attr-defined]
+    rig.conditions = {name: ConditionStatus(held) for name, held in allowed.items()}
+    rig.do(lambda: changes.set_env(rig.world, "m0-ingestor", {"M0_POLL_INTERVAL_MS": "1000", "M0_CACHE_TTL_MS": "500"}))
+    rig.settle()
     given = {p.name: GIVEN[p.name] for p in step.params if p.default is None}  # type: ignore[attr-defined]
     made = plan(rig.executor(), step, runbook, **given)  # type: ignore[arg-type]
     assert made.dry_run.state is DryRunState.OK

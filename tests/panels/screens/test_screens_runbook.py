@@ -14,7 +14,7 @@ from cockpit.model.runbook import Param, Step, Triage, Validation
 from cockpit.model.signal import SIGNAL, Level
 from panels.kit.prose import plain
 from panels.messages import AskParameters, CloseLayer, Explain, LogsOf, OpenView, PlanStep, Undo
-from panels.screens.runbook.next_step import hindered, next_step, preview
+from panels.screens.runbook.next_step import called, hindered, next_step, preview
 from panels.screens.runbook.page import holds_now, page
 from panels.screens.runbook.view import RunbookView
 from tests.support.samples import situations
@@ -105,11 +105,11 @@ def test_what_is_to_be_done_at_once_comes_first_whatever_the_cause() -> None:
     assert words.index("AT ONCE") < words.index("1  Stop") < words.index("MITIGATION") < words.index("Switch")
 
 
-def test_read_only_leaves_what_looks() -> None:
+def test_read_only_has_no_next_step_and_says_so() -> None:
     assert hindered(SWITCH, situation(read_only=True)) == "read-only"
-    found = next_step(match(STOPS, 2), situation(read_only=True))
-    assert found is not None
-    assert found.kind == "view"
+    found = called(match(STOPS, 2), situation(read_only=True))
+    assert found.step is None
+    assert found.reason.endswith("read-only")
 
 
 def test_protection_is_not_relaxed_while_invalid_signatures_hold() -> None:

@@ -1,0 +1,1 @@
+"""Follows the next step (▶) through every scenario, with the default of each form."""
