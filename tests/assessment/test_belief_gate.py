@@ -45,6 +45,7 @@ LAST_KNOWN = {
     "panels/dashboard/facts/metrics.py": "drawn dimmed, with its age",
     "panels/screens/compare.py": "which markets there are; their numbers ask the gate",
     "panels/screens/metrics.py": "drawn dimmed, with its age",
+    "panels/screens/queries.py": "drawn dimmed, with its age",
     "bench/chain.py": "measures when something arrives",
 }
 #: Who may have the state by its name, to show it.

@@ -27,7 +27,7 @@ def runbooks() -> Runbooks:
         ("reveal-too-large", "m0-submitter"),
         ("api-internal", "m0-api-gateway"),
         ("rpc-behind", "m0-submitter"),
-        ("calibration", "m0-quant"),
+        ("drift", "m0-quant"),
         ("pg-wraparound", ""),
         ("no-such", ""),
     ],
