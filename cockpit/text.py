@@ -88,6 +88,11 @@ def clean(text: str, limit: int = 4096) -> str:
     return _with_few_marks(text) if _marks().found_in(text) else text
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 pod", "3 pods", "1,204 rows"; `plural` where an s does not make it."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def has_unseen(text: str) -> bool:
     """Tell whether anything in it is not to be seen, lines and tabs aside."""
     return _HOSTILE.search(text.replace("\n", "").replace("\t", "")) is not None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from cockpit.text import clean, redact, safe, url_hint, url_secrets, without
+from cockpit.text import clean, counted, redact, safe, url_hint, url_secrets, without
+
+ROOT = Path(__file__).parent.parent
 
 
 @given(st.text())
@@ -138,3 +142,25 @@ def test_r11_a_text_is_as_wide_as_its_characters(text: str) -> None:
 def test_r11_what_joins_emoji_is_shown_as_what_it_is(text: str) -> None:
     """R11: VS16, skin tones, flags and keycaps; a plain emoji stays one."""
     assert "\\" in clean(text) and clean("\U0001f44d \u2764") == "\U0001f44d \u2764"
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "plural", "words"),
+    [(1, "pod", "", "1 pod"), (0, "pod", "", "0 pods"), (1204, "query", "queries", "1,204 queries")],
+)
+def test_one_is_no_plural(number: int, noun: str, plural: str, words: str) -> None:
+    """U15: "1 pods"."""
+    assert counted(number, noun, plural) == words
+
+
+def test_no_count_stands_before_a_plural_that_it_may_not_fit() -> None:
+    """U15, by kind: what is counted on a screen says "1 pod"; "2 of 1 pods" counts the second."""
+    nouns = "pod|market|endpoint|runbook|record|restart|variable|part|key|day|alert"
+    found = []
+    for path in (*ROOT.glob("panels/**/*.py"), *ROOT.glob("cockpit/**/*.py")):
+        if "drill" in path.parts:
+            continue
+        for line, text in enumerate(path.read_text().splitlines(), 1):
+            if re.search(rf"(?<!of )\{{(len\([^{{}}]*\)|\w*count\w*)(:,)?\}} ({nouns})s\b", text):
+                found.append(f"{path}:{line}: {text.strip()[:100]}")
+    assert not [one for one in found if "== 1" not in one and '== "1"' not in one], "\n".join(found)

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Sequence
 
 from cockpit.model.observed.metrics import History
-from cockpit.model.signal import Level
+from cockpit.model.signal import YES_NO, Level, noun_of
 
 Points = list[tuple[float, float]]
 
@@ -72,6 +72,15 @@ def judge(value: float, direction: str, warn: float | None, crit: float | None) 
         if threshold is not None and (value >= threshold if direction == "above" else value <= threshold):
             return level
     return Level.OK
+
+
+def with_unit(value: float, unit: str) -> str:
+    """Return "38 %", "1 pod", "118/min", or "yes" and "no" of what is so or not."""
+    if unit == YES_NO:
+        return "yes" if value else "no"
+    if not unit or unit.startswith("/"):
+        return f"{amount(value)}{unit}"
+    return f"{amount(value)} {noun_of(value, unit)}"
 
 
 def amount(value: float) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from cockpit.model.observed.cluster import Cluster, ReplicaSet
 from cockpit.model.runbook import Runbooks, SignalDef
-from cockpit.text import clean
+from cockpit.text import clean, counted
 
 #: What of the time a signal must have been within its bounds for an image to be called good, and
 #: how long it must have run.
@@ -56,7 +56,7 @@ class Ran:
         if self.began is None:
             return head
         if self.current:
-            tail = f"{self.restarts} restarts" if self.restarts else ""
+            tail = f"{counted(self.restarts, 'restart')}" if self.restarts else ""
             return f"{head}, runs now, made {_span(now - self.began)} ago" + (f", {tail}" if tail else "")
         if self.ended is None:
             return f"{head}, made {_span(now - self.began)} ago"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from cockpit.assessment.baseline import Points, amount, judge, merged, spark
+from cockpit.assessment.baseline import Points, judge, merged, spark, with_unit
 from cockpit.assessment.board import Board
 from cockpit.assessment.doubts import doubt_of, gone_bad, impossible, labelled, nothing_read, sample_ages, too_old
 from cockpit.assessment.usual.kept import KEEP_S, KeptBaselines
@@ -23,7 +23,7 @@ from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.reading import Known, Reading, Unknown, believed, last_known, spell
 from cockpit.model.runbook import Runbooks, SignalDef
-from cockpit.model.signal import Level, SignalStatus
+from cockpit.model.signal import YES_NO, Level, SignalStatus
 from cockpit.sources.families import FAMILIES
 from cockpit.sources.inventory import Inventory
 from cockpit.sources.paused_markets import NONE_PAUSED, PausedMarkets
@@ -368,12 +368,13 @@ def _words(
     """Return which threshold was passed, or an empty string when all is well."""
     if level is Level.OK:
         return ""
+    if signal.unit == YES_NO:
+        return with_unit(value, YES_NO) + (f" ({labelled(labels)})" if labels else "")
     threshold = crit if level is Level.CRIT else warn
     assert threshold is not None
-    unit = f" {signal.unit}" if signal.unit and not signal.unit.startswith("/") else signal.unit
-    limit = f"{amount(threshold)}{unit}"
+    limit = with_unit(threshold, signal.unit)
     side = f"from {limit}" if signal.direction == "above" else f"at {limit} or less"
-    words = f"{amount(value)}{unit}: {level.value} {side}"
+    words = f"{with_unit(value, signal.unit)}: {level.value} {side}"
     if base is not None:
-        words += f", usual {amount(base.value)}{unit}" + (f" ({base.words})" if base.kept else "")
+        words += f", usual {with_unit(base.value, signal.unit)}" + (f" ({base.words})" if base.kept else "")
     return f"{words} ({labelled(labels)})" if labels else words

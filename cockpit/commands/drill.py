@@ -28,7 +28,7 @@ from cockpit.config import ENV_PREFIX, load_settings
 from cockpit.errors import UsageProblem
 from cockpit.journal.state_files import make_own, own_directory
 from cockpit.settings import ConfigProblem, default_state_dir
-from cockpit.text import safe
+from cockpit.text import counted, safe
 
 if TYPE_CHECKING:
     from cockpit.drill.school.control_client import ControlClient
@@ -269,7 +269,7 @@ def _history() -> int:
     else:
         print("\n".join(safe(row) for row in history.table(scores)))
     if broken:
-        print(f"m0-cockpit: {broken} lines of the history cannot be read", file=sys.stderr)
+        print(f"m0-cockpit: {counted(broken, 'line')} of the history not readable", file=sys.stderr)
     return 0
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 from cockpit.settings import ConfigProblem, Settings
 from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
-from cockpit.text import safe
+from cockpit.text import counted, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,7 +171,7 @@ def _evidence(settings: Settings, args: argparse.Namespace) -> int:
         raise ConfigProblem(f"the bundle cannot be written: {error.strerror or error}", "see state-dir") from None
     finally:
         session.close()
-    print(f"{captured.path}\nsha256 {captured.sha256}, {captured.size} bytes, {len(captured.parts)} parts")
+    print(f"{captured.path}\nsha256 {captured.sha256}, {captured.size} bytes, {counted(len(captured.parts), 'part')}")
     for part, reason in captured.missing:
         print(f"not collected: {part}: {reason}")
     return 0

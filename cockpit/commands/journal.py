@@ -12,6 +12,7 @@ from cockpit.commands.run import Carrier
 from cockpit.errors import UnknownName
 from cockpit.journal.entries import entries_of
 from cockpit.model.reading import spell
+from cockpit.text import counted
 
 if TYPE_CHECKING:
     from cockpit.journal.anchor import Comparison
@@ -88,7 +89,7 @@ def _verify(settings: Settings, journal: Journal) -> int:
         print(f"no journal yet at {journal.path}")
     if journal.there and not problems:
         count, digest = journal.end()
-        print(f"{count} records; the newest has the hash {digest}")
+        print(f"{counted(count, 'record')}; the newest has the hash {digest}")
     found, why = _compared(settings, journal)
     if why:
         print(f"not compared with the cluster's anchor: {why}")

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cockpit.text import counted
+
 if TYPE_CHECKING:
     from cockpit.model.runbook import Runbooks
 
@@ -61,7 +63,7 @@ def _check(file: str | None) -> int:
         print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}", file=sys.stderr)
         return 1
     print(
-        f"{origin}: {len(runbooks.runbooks)} runbooks, {len(runbooks.signals)} signals, "
+        f"{origin}: {counted(len(runbooks.runbooks), 'runbook')}, {counted(len(runbooks.signals), 'signal')}, "
         f"{len(runbooks.queries)} queries: all good"
     )
     return 0

@@ -16,6 +16,7 @@ from cockpit.model.reading import Known, believed
 from cockpit.model.runbook import listed
 from cockpit.model.signal import Level, Recovery
 from cockpit.model.situation import Situation
+from cockpit.text import counted
 
 EXIT = {Level.OK: 0, Level.RECOVERING: 1, Level.WARN: 1, Level.CRIT: 2, Level.UNKNOWN: 3}
 #: … and before single answers that fail count as failed: they are asked again.
@@ -169,7 +170,7 @@ def _off_lines(situation: Situation) -> list[str]:
         if signal.off:
             off.setdefault(signal.reason, []).append(signal.name)
     return [
-        f"  off     {', '.join(names) if len(names) < ALIKE else f'{len(names)} signals'}: {why}"
+        f"  off     {', '.join(names) if len(names) < ALIKE else counted(len(names), 'signal')}: {why}"
         for why, names in off.items()
     ]
 
@@ -196,7 +197,7 @@ def as_text(situation: Situation) -> str:
     for signal in sorted(single, key=lambda s: -s.level.rank):
         value = "" if signal.value is None else f"{_plain(signal.value)} {signal.unit}"
         lines.append(f"  {signal.level.value.upper():<8}{signal.title:<{wide}}  {value:<15} {signal.reason}".rstrip())
-    lines += [f"  UNKNOWN {count} signals: {reason}" for reason, count in several.items()]
+    lines += [f"  UNKNOWN {counted(count, 'signal')}: {reason}" for reason, count in several.items()]
     lines += _off_lines(situation)
     for service in situation.services:
         if service.why:

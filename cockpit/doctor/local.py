@@ -18,7 +18,7 @@ from cockpit.settings import ConfigProblem, Section, Settings, secret_of
 from cockpit.sources.examination import Examination, Finding, State, bounded, found, listed, together
 from cockpit.sources.registry import configured, sources
 from cockpit.sources.transport import REMEDY, exposed
-from cockpit.text import url_hint
+from cockpit.text import counted, url_hint
 
 AREA = "local"
 _ROOM = 64 * 1024 * 1024  # bytes: a journal grows by a kilobyte a step, evidence by some megabytes
@@ -124,7 +124,7 @@ def runbooks(exam: Examination) -> Sequence[Finding]:
                 AREA, "runbooks", State.FAIL, loaded.problems[0], loaded.problems[1] if len(loaded.problems) > 1 else ""
             )
         ]
-    words = f"{loaded.origin}: {len(loaded.runbooks)} runbooks, {len(loaded.signals)} signals"
+    words = f"{loaded.origin}: {counted(len(loaded.runbooks), 'runbook')}, {counted(len(loaded.signals), 'signal')}"
     return [found(AREA, "runbooks", State.OK, words)]
 
 
@@ -204,11 +204,11 @@ def journal(exam: Examination) -> Sequence[Finding]:
                 AREA,
                 "journal",
                 State.WARN,
-                f"intact, {count} records; {unfinished} without an outcome",
+                f"intact, {counted(count, 'record')}; {unfinished} without an outcome",
                 "the next start compares them with the cluster",
             )
         ]
-    return [found(AREA, "journal", State.OK, f"intact, {count} records")]
+    return [found(AREA, "journal", State.OK, f"intact, {counted(count, 'record')}")]
 
 
 def webhook(exam: Examination) -> Sequence[Finding]:

@@ -21,7 +21,7 @@ from typing import Any
 from cockpit.canonical_json import canonical
 from cockpit.journal.hash_chain import GENESIS, CheckedJournal
 from cockpit.journal.state_files import user_name
-from cockpit.text import safe
+from cockpit.text import counted, safe
 
 PREFIX = "m0-cockpit/journal-"
 KEPT = 32  # anchors on one lease: those of hosts that are gone make room for new ones
@@ -47,7 +47,7 @@ class Anchor:
     @property
     def words(self) -> str:
         when = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(self.at))
-        return f"{self.seq} records, the newest {self.hash[:12]}, at {when}"
+        return f"{counted(self.seq, 'record')}, the newest {self.hash[:12]}, at {when}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _compared(uid: int, anchor: Anchor | None, chain: CheckedJournal, place: tup
     if anchor is None:
         return Comparison(uid, "not compared: the cluster's lease has no anchor of it yet", known=False)
     says = f"the cluster's anchor says {anchor.words}"
-    held = f"{chain.seq} records, the newest {chain.hash[:12]}" if chain.seq else "no record"
+    held = f"{counted(chain.seq, 'record')}, the newest {chain.hash[:12]}" if chain.seq else "no record"
     if chain.seq < anchor.seq:
         return Comparison(uid, f"{says}; the file has {held}", wrong=True)
     there = chain.hashes.get(anchor.seq, GENESIS if anchor.seq == 0 else "")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cockpit.journal import hash_chain, state_files
 from cockpit.journal.hash_chain import CheckedJournal
+from cockpit.text import counted
 
 _HEAD_BYTES = 200
 
@@ -90,7 +91,7 @@ def lost(reading: CheckedJournal, head: tuple[int, str] | None) -> str:
         return "" if not reading.records else "its .head file was missing or unreadable"
     count, digest = head
     if count > reading.seq:
-        return f"{count} records were written, {reading.seq} are left"
+        return f"{counted(count, 'record')} {'was' if count == 1 else 'were'} written, {reading.seq} are left"
     if count and reading.hashes.get(count) != digest:
         return f"record {count} is not the one that was written"
     return "" if reading.seq - count <= 1 else f"its .head file is old: record {count} of {reading.seq}"

@@ -15,7 +15,7 @@ from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.secrets import display_value
-from cockpit.text import clean
+from cockpit.text import clean, counted
 
 #: Of a service's variables these are the network's own; the rest is its image's affair.
 OWN = "M0_"
@@ -35,7 +35,7 @@ def config_findings(situation: Situation, runbooks: Runbooks) -> list[Finding]:
     """Check the runbooks in force, the services' variables, and the keys of the ConfigMaps."""
     found = [Finding("attention", clean(problem, 200)) for problem in runbooks.problems[:_SHOWN]]
     if not found:
-        words = f"runbooks ({clean(runbooks.origin, 120)}): {len(runbooks.runbooks)} runbooks, no problem"
+        words = f"runbooks ({clean(runbooks.origin, 120)}): {counted(len(runbooks.runbooks), 'runbook')}, no problem"
         found.append(Finding("ok", words))
     found += _unread(situation)
     variables = list(_variables(situation.cluster, runbooks))

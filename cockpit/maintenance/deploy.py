@@ -21,7 +21,7 @@ from cockpit.model.reading import Unknown, kind_unknown
 from cockpit.model.runbook import PAUSE_TOGGLE, Runbooks
 from cockpit.model.situation import Situation
 from cockpit.patterns import compiled
-from cockpit.text import clean
+from cockpit.text import clean, counted
 
 PREFIX = "16.deploy."
 #: An answer to a line of a deploy checklist is for this deploy, not for the last one.
@@ -102,7 +102,7 @@ def _canary(at: Deploying) -> Line:
     found = [Finding("attention", f"canary {clean(market, 60)} is paused") for market in idle]
     found += [Finding("attention", f"canary {clean(market, 60)}: the chain has no such market") for market in missing]
     if others:
-        words = f"{len(others)} other markets publish too: {clean(', '.join(others[:_SHOWN]), 200)}"
+        words = f"{counted(len(others), 'other market')} publishing too: {clean(', '.join(others[:_SHOWN]), 200)}"
         found.append(Finding("attention", words))
     return found or [Finding("ok", f"only the canaries publish: {clean(', '.join(at.canaries), 200)}")], None
 
@@ -139,7 +139,7 @@ def _dashboards(at: Deploying) -> Line:
     firing = [alert for alert in at.situation.alerts if alert.state == "firing"]
     if firing:
         names = ", ".join(sorted({clean(alert.name, 40) for alert in firing})[:_SHOWN])
-        found.append(Finding("attention", f"{len(firing)} alerts fire already: {names}"))
+        found.append(Finding("attention", f"{counted(len(firing), 'alert')} firing already: {names}"))
     return [Finding("ok", f"live: {', '.join(live)}"), *found], None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cockpit.journal.state_files import make_own, write_whole
 from cockpit.model.maintenance import Finding, Question, Round, RoundLine
-from cockpit.text import safe
+from cockpit.text import counted, safe
 
 SIGN = {
     "ok": "ok",
@@ -32,7 +32,9 @@ def markdown(made: Round) -> str:
     ]
     head += [
         "",
-        f"{len(made.lines)} lines: " + ", ".join(f"{count} {words}" for count, words in counts if count) + ".",
+        f"{counted(len(made.lines), 'line')}: "
+        + ", ".join(f"{count} {words}" for count, words in counts if count)
+        + ".",
         "",
     ]
     head += [f"- {_plain(note)}" for note in made.notes]

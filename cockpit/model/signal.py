@@ -10,8 +10,15 @@ from enum import StrEnum
 
 import msgspec
 
+#: The unit of what is so, or is not: 1 or 0.
+YES_NO = "yes-no"
 #: The kind of a signal, where what the cursor is on has a kind.
 SIGNAL = "Signal"
+
+
+def noun_of(number: float, unit: str) -> str:
+    """Return the unit as it stands behind a number: 1 pod, 2 pods; ms and s stay as they are."""
+    return unit[:-1] if number == 1 and len(unit) > 2 and unit.isalpha() and unit.endswith("s") else unit
 
 
 class Level(StrEnum):

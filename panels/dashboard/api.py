@@ -17,7 +17,7 @@ from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, line_width, table
 from panels.kit.sparks import of_signal
 from panels.kit.theme import MARK
-from panels.kit.words import UNKNOWN, count, duration, in_base, shown_digit, value
+from panels.kit.words import UNKNOWN, count, duration, in_base, most_first, shown_digit, value
 
 
 class ApiPanel(LinesPanel):
@@ -74,6 +74,7 @@ class ApiPanel(LinesPanel):
             return (-math.inf if age is None or math.isnan(age) else -shown_digit(age), name)
 
         rows: list[list[Span]] = []
+        ranks: list[int] = []
         for name in sorted(names, key=oldest_first):
             level = judge(situation, "output-age", ages.get(name), unit, "output-age")
             epoch = epochs.get(name)
@@ -98,6 +99,8 @@ class ApiPanel(LinesPanel):
                     _tick_outside(outside),
                 ]
             rows.append([(MARK[level], level.value), (name, "text" if level is Level.OK else "bold"), *cells])
+            ranks.append(5 if level is Level.UNKNOWN else level.rank)  # what nobody knows comes before what is bad
+        rows = [row for _, row in sorted(zip(ranks, rows, strict=True), key=lambda each: -each[0])]
         columns: tuple[Column, ...] = (Column("", 1), Column("market", 8, grow=1, middle=True))
         if seen:
             epoch_wide, tick_wide = (max([5, *(len(cells[at][0]) for cells in rows)]) for at in (4, 5))
@@ -125,7 +128,7 @@ def _errors_by(situation: Situation, width: int, label: str) -> list[Line]:
     spans: list[Span] = [(f"by {label:<5}", "dim")]
     if not rates:
         return [(*spans, ("none", "text") if known else ("no data", "unknown"))]
-    for key, rate in sorted(rates.items(), key=lambda item: -item[1]):
+    for key, rate in most_first(rates):
         one: Line = ((f"{key.removeprefix('m0-api-gateway-')} ", "dim"), (f"{value(rate, unit)}  ", role))
         if line_width((*spans, *one)) - 2 <= width:
             spans += one

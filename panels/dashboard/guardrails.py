@@ -11,7 +11,7 @@ from panels.dashboard.facts.metrics import by_label, judge, live, query, sum_by,
 from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, table
 from panels.kit.theme import MARK
-from panels.kit.words import count, value
+from panels.kit.words import count, most_first, value
 
 _WIDE = 60  # from here on there is room for a row of each source
 _ROLES = {"ALLOW": "ok", "DEGRADE": "warn", "BLOCK": "crit"}
@@ -37,7 +37,7 @@ class GuardrailsPanel(LinesPanel):
         elif not any(rate > 0 for rate in by_source.values()):
             spans.append(("none", "text"))
         unit = unit_of(situation, "divergence-by-source", "/min")
-        for source, rate in sorted(by_source.items(), key=lambda item: -item[1]):
+        for source, rate in most_first(by_source):
             if rate > 0:
                 spans += [(f"{source} ", "dim"), (f"{value(rate, unit)}  ", "warn")]
         return [*lines, BLANK, tuple(spans), *_sources(situation, width)]
@@ -73,14 +73,14 @@ class GuardrailsPanel(LinesPanel):
                 if result is not None and live(situation, "guardrail-reasons")
                 else ("no data", "unknown"),
             )
-        for reason, rate in sorted(reasons.items(), key=lambda item: -item[1]):
+        for reason, rate in most_first(reasons):
             spans += [(f"{reason} ", "dim"), (f"{count(rate)}  ", "warn")]
         return tuple(spans)
 
     def _models(self, situation: Situation, width: int) -> list[Line]:
         drift = by_label(situation, "drift-by-model", "model")
         ece = by_label(situation, "ece-by-model", "model")
-        names = sorted(drift.keys() | ece.keys(), key=lambda n: (-drift.get(n, 0.0), n))
+        names = sorted(drift.keys() | ece.keys(), key=lambda n: (-_bad(situation, drift.get(n), ece.get(n)), n))
         if not names:
             return [(("models  ", "heading"), ("no data", "unknown"))]
         rows: list[list[Span]] = [
@@ -94,6 +94,16 @@ class GuardrailsPanel(LinesPanel):
         return table(
             (Column("model", 10, grow=1, middle=True), Column("drift", 7, ">"), Column("ECE", 7, ">")), rows, width
         )
+
+
+def _bad(situation: Situation, drift: float | None, ece: float | None) -> int:
+    """Return how bad a model's worse score is: the order by it is one that rests."""
+    scores = (("drift-by-model", drift, "drift"), ("ece-by-model", ece, "calibration"))
+    return max(
+        judge(situation, name, score, unit_of(situation, name), signal).rank
+        for name, score, signal in scores
+        if score is not None
+    )
 
 
 def _score(situation: Situation, name: str, score: float | None, signal_name: str) -> Span:
@@ -114,7 +124,7 @@ def _sources(situation: Situation, width: int) -> list[Line]:
     total = sum_by(result.samples, "source")
     levels = sorted({s.labels["level"] for s in result.samples if "level" in s.labels}, key=lambda n: (n != "warn", n))
     rows: list[list[Span]] = []
-    for source in sorted(total, key=lambda n: (-total[n], n)):
+    for source, _ in most_first(total):
         level = judge(situation, "divergence-by-source", total[source], unit, "divergence")
         own = sum_by([s for s in result.samples if s.labels.get("source") == source], "level")
         cells: list[Span] = [(value(own.get(name), unit), level.value if own.get(name) else "text") for name in levels]

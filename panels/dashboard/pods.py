@@ -15,6 +15,7 @@ from cockpit.model.observed.cluster import Pod
 from cockpit.model.reading import Known
 from cockpit.model.signal import Level
 from cockpit.model.situation import ServiceStatus, Situation
+from cockpit.text import counted
 from panels.dashboard.facts.metrics import Trouble, kind_age, kind_trouble
 from panels.dashboard.frame.table import TablePanel
 from panels.kit.spans import Column, Line, Span
@@ -218,7 +219,7 @@ class PodsPanel(TablePanel):
     def aside(self, situation: Situation) -> Line:
         if not situation.cluster.pods and not self._live(situation):
             return ()
-        return ((f"{len(situation.cluster.pods):,} pods", "dim"),)
+        return ((f"{counted(len(situation.cluster.pods), 'pod')}", "dim"),)
 
     @property
     def selection(self) -> Selection | None:

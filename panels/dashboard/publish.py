@@ -9,12 +9,13 @@ from __future__ import annotations
 from cockpit.model.observed.chain import ProgramActivity, ProtocolState, Rate
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
+from cockpit.text import counted
 from panels.dashboard.facts.chain import TopicData, program, quiet, spoken, topic_data
 from panels.dashboard.facts.metrics import history, judge, live, number, query, single, state, sum_by, unit_of
 from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import Column, Line, Span, line_width, pad, table
 from panels.kit.sparks import points
-from panels.kit.words import UNKNOWN, age, count, value
+from panels.kit.words import UNKNOWN, age, count, most_first, value
 
 #: A reveal that is this late is no longer on its way.
 LATE_SLOTS = 25
@@ -135,7 +136,7 @@ class PublishPanel(LinesPanel):
         result = query(situation, "reveal-failures")
         reasons = sum_by(result.samples, "reason") if result is not None else {}
         lines: list[Line] = [tuple(spans)]
-        shown = [(reason, rate) for reason, rate in sorted(reasons.items(), key=lambda item: -item[1]) if rate > 0][:3]
+        shown = [(reason, rate) for reason, rate in most_first(reasons) if rate > 0][:3]
         if shown:
             why: list[Span] = [("         ", "text")]
             for reason, rate in shown:
@@ -188,7 +189,7 @@ def waiting(activity: ProgramActivity, believed: bool) -> Line:
         return (("waiting for reveal  ", "dim"), ("0", "text" if believed else "unknown"))
     oldest = max((one.overdue_slots for one in activity.pending), default=0)
     role = "unknown" if not believed else "warn" if oldest > LATE_SLOTS else "text"
-    words = f"oldest {oldest:,} slots" if oldest > 0 else "none overdue"
+    words = f"oldest {counted(oldest, 'slot')}" if oldest > 0 else "none overdue"
     return (
         ("waiting for reveal  ", "dim"),
         (count(total), role),

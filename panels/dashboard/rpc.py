@@ -5,6 +5,8 @@ What this cockpit measures of each, what the submitter's metrics say, where they
 
 from __future__ import annotations
 
+import math
+
 from cockpit.model.observed.chain import EndpointStatus
 from cockpit.model.signal import Level, worst
 from cockpit.model.situation import Situation
@@ -56,10 +58,10 @@ class RpcPanel(LinesPanel):
         """Tabulate the endpoints that the submitter uses, with its own errors and confirmations."""
         errors = by_label(situation, "rpc-error-ratio", "endpoint")
         confirms = by_label(situation, "rpc-confirm-p95", "endpoint")
+        used = {name: self._used(situation, name) for name in errors.keys() | confirms.keys()}
         rows = [
             [(MARK[bad], bad.value), (name, "text" if bad is Level.OK else "bold"), failing, slow]
-            for name in sorted(errors.keys() | confirms.keys())
-            for failing, slow, bad in [self._used(situation, name)]
+            for name, (failing, slow, bad) in sorted(used.items(), key=lambda each: (-each[1][2].rank, each[0]))
         ]
         if not rows:
             return []
@@ -80,6 +82,8 @@ class RpcPanel(LinesPanel):
             unit_of(situation, "rpc-confirm-p95", "ms"),
         )
         failing = judge(situation, "rpc-error-ratio", errors, error_unit, "rpc-errors")
+        if confirm is None or math.isnan(confirm):  # no confirmation went that way: there is nothing to measure
+            return number(errors, error_unit, failing), ("–", "dim"), failing
         slow = judge(situation, "rpc-confirm-p95", confirm, confirm_unit, "rpc-confirm")
         bad = max((failing, slow), key=lambda level: level.rank)
         return number(errors, error_unit, failing), number(confirm, confirm_unit, slow), bad
@@ -90,7 +94,7 @@ class RpcPanel(LinesPanel):
         names = [*own, *sorted((errors.keys() | confirms.keys()) - own.keys())]
         if not names:
             return [(("rpc endpoints  ", "heading"), ("no data", "unknown"))]
-        rows = []
+        ranked: list[tuple[int, list[Span]]] = []
         for name in names:
             failing, slow, used = self._used(situation, name)
             if name not in errors and name not in confirms:  # never used by the submitter: nobody measured it there
@@ -100,7 +104,8 @@ class RpcPanel(LinesPanel):
             else:
                 measured, level = [("", "dim")] * 5, used
             mark: list[Span] = [(MARK[level], level.value), (name, "text" if level is Level.OK else "bold")]
-            rows.append([*mark, *measured, failing, slow])
+            ranked.append((level.rank, [*mark, *measured, failing, slow]))
+        rows = [row for _, row in sorted(ranked, key=lambda each: -each[0])]
         columns = [
             Column("", 1),
             Column("endpoint", 8, grow=1),
@@ -125,7 +130,7 @@ class RpcPanel(LinesPanel):
 
 def _measured(own: dict[str, TopicData[EndpointStatus]], width: int) -> list[Line]:
     rows: list[list[Span]] = []
-    for name, found in own.items():
+    for name, found in sorted(own.items(), key=lambda each: -endpoint_level(each[1]).rank):
         level = endpoint_level(found)
         mark: list[Span] = [(MARK[level], level.value), (name, "text" if level is Level.OK else "bold")]
         rows.append([*mark, *_cells(found)])

@@ -42,13 +42,17 @@ class SignersPanel(LinesPanel):
         slow = by_label(situation, "signer-p95", "signer")
         errors_of = query(situation, "signer-errors")
         errors = sum_by(errors_of.samples, "signer") if errors_of is not None else {}
-        names = sorted(fast.keys() | slow.keys() | errors.keys(), key=lambda n: (len(n), n))
+        names = fast.keys() | slow.keys() | errors.keys()
         if not names:
             return [(("no signer reports latency", "unknown"),)]
+        paces = {
+            name: judge(situation, "signer-p95", slow.get(name), unit_of(situation, "signer-p95", "ms"), "signer-p95")
+            for name in names
+        }
+        levels = {name: worst([paces[name], self._failing(situation, errors.get(name))]) for name in names}
         rows: list[list[Span]] = []
-        for name in names:
-            level = judge(situation, "signer-p95", slow.get(name), unit_of(situation, "signer-p95", "ms"), "signer-p95")
-            failing = errors.get(name)
+        for name in sorted(names, key=lambda n: (-levels[n].rank, len(n), n)):
+            level, pace, failing = levels[name], paces[name], errors.get(name)
             # A counter that was never raised has no series: no errors known, but not measured
             # either.
             role = "unknown" if not live(situation, "signer-errors") else "warn" if failing else "text"
@@ -62,7 +66,7 @@ class SignersPanel(LinesPanel):
                         unit_of(situation, "signer-p50", "ms"),
                         judge(situation, "signer-p50", fast.get(name), "ms"),
                     ),
-                    number(slow.get(name), unit_of(situation, "signer-p95", "ms"), level),
+                    number(slow.get(name), unit_of(situation, "signer-p95", "ms"), pace),
                     shown,
                 ]
             )
@@ -74,6 +78,12 @@ class SignersPanel(LinesPanel):
             Column("err/min", 7, ">"),
         )
         return table(columns, rows, width)
+
+    def _failing(self, situation: Situation, rate: float | None) -> Level:
+        """Judge an agent's errors: one that fails is bad, however quick its answers were."""
+        if rate is None:
+            return Level.OK
+        return judge(situation, "signer-errors", rate, unit_of(situation, "signer-errors", "/min"), "signer-errors")
 
 
 def set_lines(situation: Situation, width: int, most: int) -> list[Line]:

@@ -10,7 +10,7 @@ from panels.dashboard.facts.metrics import by_label, judge, live, number, query,
 from panels.dashboard.frame.panel import LinesPanel
 from panels.kit.spans import BLANK, Column, Line, Span, line_width, table
 from panels.kit.theme import MARK
-from panels.kit.words import UNKNOWN, in_base, shown_digit, value
+from panels.kit.words import UNKNOWN, in_base, most_first, shown_digit, value
 
 _WORKERS = {
     Level.OK: "keep up ",
@@ -60,7 +60,7 @@ class WatermarkPanel(LinesPanel):
         reasons = {k: v for k, v in sum_by(result.samples, "reason").items() if v > 0} if result is not None else {}
         if reasons:
             spans: list[Span] = [("errors    ", "heading")]
-            for reason, rate in sorted(reasons.items(), key=lambda item: -item[1]):
+            for reason, rate in most_first(reasons):
                 spans += [(f"{reason} ", "dim"), (f"{value(rate, '/min')}  ", "warn")]
             lines.append(tuple(spans))
         return lines
@@ -154,7 +154,7 @@ def _reasons(situation: Situation) -> dict[str, str]:
             reason = sample.labels.get("reason", UNKNOWN)
             of[reason] = of.get(reason, 0.0) + sample.value
     return {
-        name: ", ".join(f"{reason} {value(rate, '/min')}" for reason, rate in sorted(of.items(), key=lambda i: -i[1]))
+        name: ", ".join(f"{reason} {value(rate, '/min')}" for reason, rate in most_first(of))
         for name, of in found.items()
     }
 

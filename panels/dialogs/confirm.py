@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 
 from cockpit.model.plan import PLAN_EXPIRES_S, DryRunState, Plan, Progress, Request
 from cockpit.model.seen import Seen
+from cockpit.text import counted
 from panels.dialogs.confirm_words import Stage, essential_lines, plan_lines, progress_lines, stage_lines, title_of
 from panels.dialogs.field import NameInput
 from panels.kit.layer import CancelButton, Layer
@@ -214,7 +215,7 @@ class ConfirmDialog(Layer):
             does = "do it" if self.seen.ready else "in a moment"
             self._said_unread = unread = self.unread
             if unread:
-                pairs = [("down", f"reads on: {unread} rows first")]
+                pairs = [("down", f"reads on: {counted(unread, 'row')} first")]
             elif plan.typed is None:
                 pairs = [("y", does), ("c", "copy")]
             elif self._typed() == plan.typed:
@@ -256,7 +257,7 @@ class ConfirmDialog(Layer):
             return
         ask, typed, expected = Text(), self._typed(), self.plan.typed
         if typed == expected and self.unread:
-            ask.append(f"read on first (down): {self.unread} rows ", style=ink(self.appearance, "warn"))
+            ask.append(f"read on first (down): {counted(self.unread, 'row')} ", style=ink(self.appearance, "warn"))
         elif typed == expected:
             when = "does it" if self.seen.ready else "in a moment"
             ask.append(self.appearance.glyphs(f"{sign('ok')} ctrl+y {when} "), style=ink(self.appearance, "ok"))

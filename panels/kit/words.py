@@ -7,7 +7,10 @@ Unknown is "?", never 0.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
+
+from cockpit.model.signal import YES_NO, noun_of
 
 _TIME = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0, "us": 1e-6, "µs": 1e-6, "min": 60.0, "h": 3600.0}
 _RATIO = {"ratio": 1.0, "%": 0.01, "percent": 0.01}
@@ -48,6 +51,18 @@ def shown_digit(seconds: float) -> float:
     return round(seconds, 1 if abs(seconds) < 9.95 else 0 if abs(seconds) < 600 else -1)
 
 
+def most_first(of: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return (name, rate), the most first, by the digits shown: what looks alike does not move."""
+    return sorted(of.items(), key=lambda pair: (-_digits(pair[1]), pair[0]))
+
+
+def _digits(number: float) -> float:
+    if math.isnan(number):
+        return -math.inf
+    size = abs(number)
+    return round(number, 0 if size >= 9.95 else 1 if size >= 1 else 2)
+
+
 def count(value: float) -> str:
     """Return "0.02", "3", "1,904", "120k" or "4.5M"."""
     size = abs(value)
@@ -75,8 +90,10 @@ def value(number: float | None, unit: str) -> str:
         return UNKNOWN
     if math.isinf(number):
         return "+Inf" if number > 0 else "-Inf"
+    if unit == YES_NO:
+        return "yes" if number else "no"
     if unit in _TIME:
-        return duration(number * _TIME[unit])
+        return f"0{unit[0]}" if number == 0 and _TIME[unit] >= 1.0 else duration(number * _TIME[unit])
     if unit in _RATIO:
         return percent(number * _RATIO[unit])
     if unit in _PER_MINUTE:
@@ -89,7 +106,7 @@ def value(number: float | None, unit: str) -> str:
                 return f"{count(number)} {name}"
             number /= 1024
         return f"{count(number)} TiB"
-    return f"{count(number)} {unit}" if unit else count(number)
+    return f"{count(number)} {noun_of(number, unit)}" if unit else count(number)
 
 
 def bare(number: float | None, unit: str) -> str:

@@ -15,6 +15,7 @@ from cockpit.model.observed.probe import SignerReport
 from cockpit.model.reading import NOTHING_READ
 from cockpit.model.situation import Situation
 from cockpit.model.views import VIEWS
+from cockpit.text import counted
 from panels.dashboard.facts.chain import TopicData, disagreements, program, quiet, spoken, topic_data
 from panels.dashboard.facts.chain import endpoints as heard_of
 from panels.dashboard.publish import waiting
@@ -265,7 +266,7 @@ def _waiting(chain: TopicData[ProgramActivity], width: int) -> list[Line]:
     rows: list[list[Span]] = []
     for one in activity.pending:
         role = "unknown" if not chain.live else "warn" if one.overdue else "text"
-        words = f"{one.overdue_slots:,} slots overdue" if one.overdue else f"from {one.reveal_after_slot:,} on"
+        words = f"{counted(one.overdue_slots, 'slot')} overdue" if one.overdue else f"from {one.reveal_after_slot:,} on"
         rows.append(
             [
                 (one.market, role),

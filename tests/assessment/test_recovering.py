@@ -176,7 +176,7 @@ def test_the_number_of_a_stage_is_that_of_what_decides_it() -> None:
 
 def test_what_began_within_its_window_recovers_by_how_often_it_came_since() -> None:
     """U1: ten in the first minute of a window of five are not two a minute."""
-    assert enough(REJECTS, 10.0, 300.0) == 150.0
-    assert enough(REJECTS, 10.0, 300.0, 60.0) == pytest.approx(30.0)
-    assert enough(REJECTS, 10.0, 300.0, 900.0) == 150.0, "the window holds no calm"
+    assert enough(REJECTS, 10.0, 300.0) == 120.0
+    assert enough(REJECTS, 10.0, 300.0, 60.0) == pytest.approx(24.0)
+    assert enough(REJECTS, 10.0, 300.0, 900.0) == 120.0, "the window holds no calm"
     assert enough(REJECTS, 10.0, 300.0, 0.0) == enough(REJECTS, 10.0, 300.0, LEAST_S)

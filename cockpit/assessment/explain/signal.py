@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from cockpit.assessment.baseline import amount
+from cockpit.assessment.baseline import with_unit
 from cockpit.model.reading import spell
 from cockpit.model.runbook import Runbooks, SignalDef
-from cockpit.model.signal import Level, SignalStatus
+from cockpit.model.signal import YES_NO, Level, SignalStatus
 from cockpit.model.situation import Situation
 
 _METRIC = re.compile(r"\bm0_\w+")
@@ -117,7 +117,7 @@ def _limits(signal: SignalDef, status: SignalStatus) -> list[str]:
         for word, limit in (("warn", status.warn), ("crit", status.crit))
         if limit is not None
     ]
-    if not limits:
+    if not limits or signal.unit == YES_NO:
         return []
     usual = (
         f"; usual: {_number(status.baseline, signal.unit)} {status.baseline_from}".rstrip() if status.baseline else ""
@@ -155,4 +155,4 @@ def _place(signal: SignalDef) -> str:
 def _number(value: float | None, unit: str) -> str:
     if value is None or value != value:
         return "?"
-    return f"{amount(value)}{'' if unit.startswith('/') or not unit else ' '}{unit}"
+    return with_unit(value, unit)

@@ -13,6 +13,7 @@ from collections import Counter
 from cockpit.assessment.explain.pod import ago, container_lines, next_step, pod_summary, span
 from cockpit.assessment.refusals import refused
 from cockpit.model.observed.cluster import Cluster, Condition, KubeEvent, Pod, ReplicaSet, Workload
+from cockpit.text import counted
 
 #: Events older than this explain nothing any more.
 _EVENTS_S = 3600.0
@@ -93,7 +94,7 @@ def _rollout(cluster: Cluster, workload: Workload, pods: list[Pod], now: float) 
         lines.append("Paused: no rollout goes on until it is resumed")
     if workload.desired == 0:
         left = sum(1 for pod in pods if pod.phase not in ("Succeeded", "Failed"))
-        lines.append(f"Scaled to 0{f': {left} pods are still there' if left else ': no pod runs'}")
+        lines.append("Scaled to 0: " + (f"{counted(left, 'pod')} still there" if left else "no pod runs"))
     elif workload.ready < workload.desired:
         lines.append(f"{workload.ready} of {workload.desired} ready, {workload.available} available")
     if available is not None and available.status == "False" and workload.desired:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cockpit.assessment.baseline import amount, judge
+from cockpit.assessment.baseline import judge, with_unit
 from cockpit.assessment.board import Board
 from cockpit.model.observed.metrics import Newest
 from cockpit.model.reading import Unknown, believed, spell
@@ -20,7 +20,7 @@ from cockpit.sources.values import Value
 #: A shorter silence says nothing.
 LEAST_S = 10.0
 #: So many events would have come in a silence that is no chance.
-EVENTS = 5.0
+EVENTS = 4.0
 #: … but no longer than this part of the window is waited for them.
 MOST_OF_WINDOW = 0.6
 #: A single look at what is new may be chance.
@@ -134,12 +134,11 @@ def counts(signal: SignalDef) -> bool:
 
 def words(signal: SignalDef, found: Recovery) -> str:
     """Say "0 new for 75 s; the window clears in 3:45"."""
-    unit = f" {signal.unit}" if signal.unit and not signal.unit.startswith("/") else signal.unit
     for_s = spell(found.quiet_s)
     new = (
         f"0 new for {for_s}"
         if counts(signal) and found.value == 0.0
-        else f"{amount(found.value)}{unit} now, better for {for_s}"
+        else f"{with_unit(found.value, signal.unit)} now, better for {for_s}"
     )
     whole = math.ceil(found.clears_s)
     return f"{new}; the window clears in {whole // 60}:{whole % 60:02d}"

@@ -23,7 +23,7 @@ from typing import Any
 
 from cockpit.incident.evidence.redaction import redacted
 from cockpit.journal.state_files import make_own
-from cockpit.text import safe
+from cockpit.text import counted, safe
 
 BUDGET_S = 20.0  # of one part; all run at the same time
 PART_LIMIT = 2_000_000  # bytes; of a longer part the end is kept, and that is said
@@ -53,7 +53,7 @@ class Captured:
     @property
     def words(self) -> str:
         lost = f"; not collected: {', '.join(name for name, _ in self.missing)}" if self.missing else ""
-        return f"{self.path.name}: {len(self.parts)} parts{lost}"
+        return f"{self.path.name}: {counted(len(self.parts), 'part')}{lost}"
 
 
 async def capture(

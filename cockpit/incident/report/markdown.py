@@ -21,7 +21,7 @@ from cockpit.journal.entries import JournalEntry, changes_of, debts_from, entrie
 from cockpit.journal.incidents import LEAD_S, Record
 from cockpit.model.incident import CADENCE, MEANING, ROLES, CheckLine, Incident
 from cockpit.model.runbook import Runbooks
-from cockpit.text import safe
+from cockpit.text import counted, safe
 
 _TO_FILL = "_(to be filled in)_"
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
@@ -317,7 +317,7 @@ def _questions(
 
 def _record(incident: Incident, end: tuple[int, str], problems: Sequence[str]) -> list[str]:
     state = "intact" if not problems else f"**{len(problems)} problem{'' if len(problems) == 1 else 's'}**"
-    out = ["## The record", "", f"Journal: {end[0]} records, {state}; hash of the newest: `{end[1]}`."]
+    out = ["## The record", "", f"Journal: {counted(end[0], 'record')}, {state}; hash of the newest: `{end[1]}`."]
     return [*out, *(f"- {md(problem)}" for problem in problems)]
 
 

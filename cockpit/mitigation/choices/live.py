@@ -22,7 +22,7 @@ from cockpit.mitigation.choices import markets as of_markets
 from cockpit.mitigation.choices.database import choices as of_database
 from cockpit.model.reading import Unknown, believed, last_known, light_of
 from cockpit.sources.solana.values import unfit
-from cockpit.text import clean, url_hint
+from cockpit.text import clean, counted, url_hint
 
 if TYPE_CHECKING:
     from cockpit.model.observed.chain import EndpointStatus, MarketState
@@ -190,10 +190,10 @@ def _signer_keys(situation: Situation) -> Choices:
     reports = last_known(believed(situation.probes.get("signers"), situation.mono))
     held = [report.pubkey for report in (reports or {}).values() if report.pubkey]
     if held:
-        offers.append((" ".join(held), f"{len(held)} keys, as agents report them now"))
+        offers.append((" ".join(held), f"{counted(len(held), 'key')}, as agents report them now"))
     account = last_known(believed(situation.solana.get("signer-set"), situation.mono))
     if account is not None:
-        offers.append((" ".join(account.pubkeys), f"{len(account.pubkeys)} keys of the set on the chain"))
+        offers.append((" ".join(account.pubkeys), f"{counted(len(account.pubkeys), 'key')} of the set on the chain"))
     return offers
 
 
@@ -209,7 +209,8 @@ def _stuck_pods(situation: Situation) -> Choices:
     ]
     found.sort(key=lambda pod: (pod.owner_kind != "StatefulSet", pod.name))
     return [
-        (pod.name, _joined(clean(pod.reason, 60), f"{pod.restarts} restarts" if pod.restarts else "")) for pod in found
+        (pod.name, _joined(clean(pod.reason, 60), f"{counted(pod.restarts, 'restart')}" if pod.restarts else ""))
+        for pod in found
     ]
 
 
@@ -283,7 +284,7 @@ def _asked(name: str, situation: Situation | None) -> list[str]:
         words.append(f"ANOTHER CLUSTER ({clean(status.cluster, 40)})")
     if status.health and status.health != "ok":
         words.append(clean(status.health, 80))
-    words.append("slot not known" if status.behind is None else f"{status.behind} slots behind")
+    words.append("slot not known" if status.behind is None else f"{counted(status.behind, 'slot')} behind")
     if status.latency_p95_ms is not None:
         words.append(f"p95 {status.latency_p95_ms:.0f} ms")
     if status.error_ratio is not None:

@@ -20,7 +20,7 @@ from cockpit.mitigation.cluster.objects import object_path, selector
 from cockpit.mitigation.cluster.refusals import refused
 from cockpit.mitigation.cluster.rollout_state import owned, snapshot, stuck_pod
 from cockpit.model.plan import Rollout
-from cockpit.text import safe
+from cockpit.text import counted, safe
 
 POLL_S = 1.0
 TIMEOUT_S = 600.0
@@ -52,7 +52,7 @@ def reason_of(pod: Mapping[str, Any]) -> str:
             if last.get("exitCode") is not None:
                 parts.append(f"exit {last['exitCode']}{' ' + str(last['reason']) if last.get('reason') else ''}")
             if container.get("restartCount"):
-                parts.append(f"{container['restartCount']} restarts")
+                parts.append(f"{counted(container['restartCount'], 'restart')}")
             if trouble.get("message"):
                 parts.append(str(trouble["message"]))
             return safe(", ".join(parts), 240)

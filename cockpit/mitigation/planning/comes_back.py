@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cockpit.assessment.baseline import amount
+from cockpit.assessment.baseline import with_unit
 from cockpit.mitigation.choices.live import measured
 from cockpit.model.plan import Proof, Verdict
 from cockpit.model.reading import Unknown, believed, last_known
@@ -72,10 +72,6 @@ def _line(gauge: Mapping[str, Any], situation: Situation | None, runbooks: Runbo
     unit, was = signal.unit if signal is not None else "", gauge.get("baseline")
     status = situation.signals.get(name) if situation is not None else None
     now = status.newest if status is not None else None
-    then = f", {_amount(float(was), unit)} before it" if isinstance(was, int | float) else ""
-    known = "not known" if now is None else _amount(now, unit)
+    then = f", {with_unit(float(was), unit)} before it" if isinstance(was, int | float) else ""
+    known = "not known" if now is None else with_unit(now, unit)
     return f"{clean(str(gauge.get('text') or name), 60)} ({known} now{then})"
-
-
-def _amount(number: float, unit: str) -> str:
-    return f"{amount(number)}{'' if unit.startswith('/') or not unit else ' '}{unit}"

@@ -30,7 +30,7 @@ from cockpit.mitigation.steps.parameters import filled, placed, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Verdict
 from cockpit.model.runbook import Runbook, Step
 from cockpit.patterns import compiled
-from cockpit.text import clean, safe
+from cockpit.text import clean, counted, safe
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
@@ -356,7 +356,7 @@ def _blast(effect: CommandRun, reading: Step | None) -> tuple[str, ...]:
         f"one program, {len(effect.argv)} words, no shell; "
         f"ended after {effect.timeout_s:.0f} s with all that it started"
     ]
-    lines.append(f"it sees {len(effect.environment)} variables: {', '.join(effect.environment)}")
+    lines.append(f"it sees {counted(len(effect.environment), 'variable')}: {', '.join(effect.environment)}")
     lines.append(
         f"read back by: {reading.title}"
         if reading is not None

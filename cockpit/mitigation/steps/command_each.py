@@ -26,7 +26,7 @@ from cockpit.mitigation.steps.command import named_step, read_back, time_limit, 
 from cockpit.mitigation.steps.parameters import filled, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Verdict
 from cockpit.model.runbook import Runbook, Step
-from cockpit.text import clean
+from cockpit.text import clean, counted
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
@@ -254,7 +254,7 @@ def _target(step: Step, values: Mapping[str, str]) -> str:
 
 
 def _blast(wanted: Sequence[str], todo: Sequence[str], becomes: str) -> tuple[str, ...]:
-    lines = [f"{len(todo)} markets, one program each, one after the other: {_names(todo, len(todo))}"]
+    lines = [f"{counted(len(todo), 'market')}, one program each, one after the other: {_names(todo, len(todo))}"]
     if len(todo) < len(wanted):
         lines.append(f"{len(wanted) - len(todo)} are {becomes} already, and stay as they are at an undo")
     return tuple(lines)

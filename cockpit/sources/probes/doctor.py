@@ -11,6 +11,7 @@ from cockpit.model.reading import Known, Reading, Unknown
 from cockpit.sources.examination import Examination, Finding, State, bounded, found
 from cockpit.sources.probes.settings import PROBES
 from cockpit.sources.probes.source import ProbesSource
+from cockpit.text import counted
 
 AREA = "probes"
 
@@ -71,7 +72,7 @@ def _judge(topic: str, reading: Reading[Any], mono: float) -> list[Finding]:
         ]
         certificate = data.certificate
         if certificate is not None and certificate.days_left < CERTIFICATE_WARN_DAYS:
-            words = f"the certificate of {certificate.host} has {certificate.days_left:.0f} days left"
+            words = f"the certificate of {certificate.host} has {counted(round(certificate.days_left), 'day')} left"
             findings.append(found(AREA, check, State.WARN, words, "renew it"))
         return findings
     if isinstance(data, MarketOutput):

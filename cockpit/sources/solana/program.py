@@ -23,6 +23,7 @@ from cockpit.sources.solana.rpc import RpcProblem
 from cockpit.sources.solana.settings import RpcEndpoint
 from cockpit.sources.solana.stream import LogStream, StreamBroken
 from cockpit.sources.timing import SolanaTimings
+from cockpit.text import counted
 
 TOPIC = "solana/program"
 SUBSCRIPTION = "solana/subscription"
@@ -190,7 +191,7 @@ class ProgramWatch:
                 if status.foreign
                 else status.health
                 if status.health not in ("ok", "")
-                else f"is {status.behind:,} slots behind"
+                else f"is {counted(status.behind or 0, 'slot')} behind"
             )
             raise StreamBroken(f"left {watch.name}: {why}")
 

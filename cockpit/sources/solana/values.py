@@ -23,6 +23,7 @@ from cockpit.model.runbook import CADENCE
 from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
 from cockpit.oracle.rates import SLOT_S, WINDOW_S
 from cockpit.sources.values import Family, Snapshot, Value, broken, unknown
+from cockpit.text import counted
 
 PREFIX, ENDPOINT, REQUESTS = "solana/", "solana/endpoint/", "solana/requests/"
 _NOT_ASKED = "solana: no request was made yet"
@@ -304,7 +305,7 @@ def unfit(reading: Reading[EndpointStatus], mono: float) -> str:
         return status.health
     if (status.error_ratio or 0.0) >= BAD_ERROR_RATIO:
         return f"{100 * (status.error_ratio or 0.0):.0f} % of requests fail"
-    return f"{status.behind} slots behind" if (status.behind or 0) >= BAD_SLOTS else ""
+    return f"{counted(status.behind or 0, 'slot')} behind" if (status.behind or 0) >= BAD_SLOTS else ""
 
 
 def _quiet_s(seen: ProgramActivity, runbook: int) -> float | None:

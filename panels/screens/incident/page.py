@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cockpit.model.incident import ROLES, IncidentNow, TimelineEntry
 from cockpit.model.situation import Situation
+from cockpit.text import counted
 from panels.kit.marks import SIGN
 from panels.kit.prose import Para, labelled, para
 from panels.kit.severity import REMINDER_ROLE, elapsed, severity_role
@@ -91,7 +92,7 @@ def _evidence(now: IncidentNow) -> list[Para]:
         lines.append(
             para(
                 (file.name, "bold"),
-                (f"  {len(file.parts)} parts{missing}", "warn" if missing else "dim"),
+                (f"  {counted(len(file.parts), 'part')}{missing}", "warn" if missing else "dim"),
                 (f"  {file.reason}", "dim"),
                 label="  ",
             )

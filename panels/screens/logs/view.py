@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from cockpit.model.reading import Fault
+from cockpit.text import counted
 from panels.dialogs.filter import FilterBar
 from panels.kit.theme import Appearance
 from panels.kit.words import age
@@ -115,7 +116,7 @@ class LogView(RowsView):
         dropped = model.dropped + self._lost
         state: list[tuple[str, str]] = [
             (" ● FOLLOWING", "ok") if lines.following else (f" ○ PAUSED, {lines.new} new", "warn"),
-            (f"   {len(model.lines):,} lines", "dim"),
+            (f"   {counted(len(model.lines), 'line')}", "dim"),
         ]
         if dropped:
             state.append((f"   {dropped:,} oldest dropped", "warn"))
@@ -160,7 +161,7 @@ class LogView(RowsView):
         bar = self.query_one(FilterBar)
         query, inverse = self._before_filter if event.cancelled else (event.text, self._asked_inverse)
         self._note = self.lines.set_filter(query, inverse)
-        bar.tell(self._note or f"{len(self.lines.model.shown):,} lines")
+        bar.tell(self._note or f"{counted(len(self.lines.model.shown), 'line')}")
         self._say()
         if event.done or event.cancelled:
             await bar.remove()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cockpit.model.reading import NOTHING_READ
 from cockpit.model.situation import Situation
+from cockpit.text import counted
 from panels.dashboard.facts.database import data, live, since, size, table_name
 from panels.kit.spans import BLANK, Column, Line, Span, table
 from panels.kit.words import age, count, duration, percent
@@ -145,7 +146,7 @@ def _missing(entry: MissingIndex, words: str, role: str, width: int) -> list[Lin
         (
             (table_name(entry.table), "bold"),
             (f"  {words}", role),
-            (f"  {entry.rows:,} rows, {size(entry.size_bytes)}", "dim"),
+            (f"  {counted(entry.rows, 'row')}, {size(entry.size_bytes)}", "dim"),
         ),
         *_wrapped(entry.reason, width, "text"),
     ]
@@ -208,7 +209,8 @@ def _activity(seen: Activity, width: int, since_s: float) -> list[Line]:
     lines: list[Line] = [
         (
             (
-                f"{seen.blocked_total} sessions wait for a lock, {seen.deadlocks:,} deadlocks since statistics began",
+                f"{counted(seen.blocked_total, 'session')} waiting for a lock, "
+                f"{counted(seen.deadlocks, 'deadlock')} since statistics began",
                 "dim",
             ),
         ),

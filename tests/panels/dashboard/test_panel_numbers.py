@@ -12,13 +12,14 @@ from msgspec.structs import replace
 from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.plan import Phase, Proof
 from cockpit.model.reading import Fault, SourceState
-from cockpit.model.signal import Level
+from cockpit.model.signal import Level, SignalStatus
 from panels.dashboard.api import ApiPanel
 from panels.dashboard.facts.metrics import judge
 from panels.dashboard.frame.panel import fault_lines
 from panels.dashboard.guardrails import GuardrailsPanel
 from panels.dashboard.journal import JournalPanel
 from panels.dashboard.publish import PublishPanel
+from panels.dashboard.rpc import RpcPanel
 from panels.dashboard.signers import SignersPanel
 from panels.dashboard.toggles import TogglesPanel
 from panels.dashboard.watermark import WatermarkPanel
@@ -144,9 +145,15 @@ def test_one_failing_query_is_reported_by_its_name_and_all_by_the_source() -> No
         (math.nan, "s", "?"),
         (math.inf, "", "+Inf"),
         (0.97, "", "0.97"),
+        (1.0, "pods", "1 pod"),
+        (0.0, "h", "0h"),
+        (0.0, "ms", "0ms"),
+        (1.0, "yes-no", "yes"),
+        (0.0, "yes-no", "no"),
     ],
 )
 def test_numbers_read_as_people_write_them(number: float | None, unit: str, expected: str) -> None:
+    """U15: "1 pods", "0ms since the last vacuum", "recovery works: now 1"."""
     assert words.value(number, unit) == expected
 
 
@@ -203,3 +210,47 @@ def test_columns_drop_by_priority_and_nothing_scrolls_sideways() -> None:
     assert [i for i, _ in fit_columns(columns, 18)] == [0, 1]
     for width in range(5, 60):
         assert all(line_width(line) <= width for line in table(columns, [[("x" * 30, "ok")] * 4], width))
+
+
+def _limits(unit: str, warn: float, crit: float) -> SignalStatus:
+    return replace(situations.calm().signals["watermark-lag"], unit=unit, warn=warn, crit=crit)
+
+
+def test_the_signer_that_fails_is_first_and_marked() -> None:
+    """U10: the failing signer was `?` and last, whatever it did."""
+    errors = situations.result({"0": 0.0, "3": 12.0, "6": 0.0}, "signer")
+    slow = situations.result({"0": 90.0, "3": math.nan, "6": 95.0}, "signer")
+    asked = situations.readings(situations.queries(signer_errors=errors, signer_p95=slow))
+    signals = {**situations.calm().signals, "signer-errors": _limits("/min", 1.0, 10.0)}
+    rows = [line.split() for line in said(SignersPanel(), situations.calm(queries=asked, signals=signals)).splitlines()]
+    first = rows.index(["agent", "p50", "p95", "err/min"]) + 1
+    assert rows[first][:2] == ["▲", "3"]
+
+
+def test_the_endpoint_that_fails_is_first_and_one_that_is_not_used_is_not_unknown() -> None:
+    """U10: an endpoint with 43 % errors stood below those that nobody used, which had a `?`."""
+    errors = situations.result({"rpc-a": 0.0, "rpc-b": 0.43}, "endpoint")
+    confirm = situations.result({"rpc-a": math.nan, "rpc-b": 900.0}, "endpoint")
+    asked = situations.readings(situations.queries(rpc_error_ratio=errors, rpc_confirm_p95=confirm))
+    for width in (40, 100):
+        shown = said(RpcPanel(), situations.calm(queries=asked, solana={}, configured=frozenset()), width)
+        rows = [line.split() for line in shown.splitlines() if "rpc-" in line]
+        assert [row[:2] for row in rows] == [["▲", "rpc-b"], ["●", "rpc-a"]]
+
+
+def test_rows_do_not_move_by_less_than_the_digit_shown() -> None:
+    """U10: they changed places every second."""
+    assert words.most_first({"b": 12.4, "a": 12.1, "c": 30.0}) == [("c", 30.0), ("a", 12.1), ("b", 12.4)]
+    assert words.most_first({"b": 0.021, "a": 0.019})[0][0] == "a"
+    assert words.most_first({"a": math.nan, "b": 0.0})[-1][0] == "a"
+
+
+def test_the_market_that_is_late_is_first() -> None:
+    """U10: by how bad it is, and no number of less than the digit shown."""
+    ages = {"A": 4.0, "B": 70.0, "C": 4.04}
+    asked = situations.readings(
+        situations.queries(output_age=situations.result(ages, "market"), output_epoch=situations.result({}, "market"))
+    )
+    shown = said(ApiPanel(), situations.calm(queries=asked, probes={}), 60).splitlines()
+    rows = [line.split()[:2] for line in shown if line.split()[1:2] and line.split()[1] in ages]
+    assert rows == [["▲", "B"], ["●", "A"], ["●", "C"]]
