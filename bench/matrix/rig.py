@@ -15,6 +15,7 @@ from bench.matrix.loop import LoopClock
 from cockpit.assessment.crosscheck import QUERIES as CROSS_CHECKED
 from cockpit.config import load_settings
 from cockpit.drill.server import Drill
+from cockpit.drill.world import HISTORY_S
 from cockpit.engine import Engine
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
@@ -73,19 +74,29 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    scenario: str, seed: int, *, wire: bool = False, pace: Pace = FINE, without: frozenset[str] = frozenset()
+    scenario: str,
+    seed: int,
+    *,
+    wire: bool = False,
+    pace: Pace = FINE,
+    without: frozenset[str] = frozenset(),
+    off_s: float = 0.0,
+    history_s: float = HISTORY_S,
 ) -> AsyncIterator[Rig]:
     """Start both; the cockpit has looked once at everything when it is handed over.
 
     Everything runs in the caller's loop, and the world moves on with its time. `wire`: with TLS and
     a real PostgreSQL, for which the loop must be one of real sockets. `without`: sources that are
-    configured and cannot be reached, of "prometheus" and "solana".
+    configured and cannot be reached, of "prometheus" and "solana". `off_s`: how much the cockpit's
+    clock is off. `history_s`: how long the world has been there.
     """
     random.seed(seed)
     loop = asyncio.get_running_loop()
-    async with Drill(scenario, seed=seed, speed=0, start_at=START, tls=wire, postgres=wire) as drill:
+    async with Drill(
+        scenario, seed=seed, speed=0, start_at=START, tls=wire, postgres=wire, history_s=history_s
+    ) as drill:
         await drill.database_up()
-        clock = LoopClock(loop, START - loop.time())
+        clock = LoopClock(loop, START + off_s - loop.time())
         drill.world.step_s = max(drill.world.step_s, pace.tick_s)
         settings = _cut_off(_unhurried(load_settings(config=drill.config, env={}), pace), without)
         runbooks = _without_panels(with_commands(load(None), settings))

@@ -20,7 +20,7 @@ from cockpit.assessment.signerset import check as check_signer_set
 from cockpit.assessment.toggles import toggles
 from cockpit.assessment.usual.kept import KeptBaselines
 from cockpit.assessment.verdicts.conditions import Conditions, Known
-from cockpit.assessment.verdicts.stages import stages
+from cockpit.assessment.verdicts.stages import Marked, stages
 from cockpit.clock import Clock
 from cockpit.model.incident import IncidentNow
 from cockpit.model.observed.cluster import Cluster
@@ -74,7 +74,7 @@ class Assessor:
         self._configured = configured
         self._inventory = Inventory()
         self._evaluator = Evaluator(runbooks, clock, configured=configured, inventory=self._inventory, kept=kept)
-        self._recovering = Recovering()
+        self._recovering, self._marked = Recovering(), Marked()
         self._crosscheck = CrossCheck()
         self._conditions = Conditions()
         self._clocks = Clocks()
@@ -144,7 +144,7 @@ class Assessor:
             alerts_read=alerts is not None,
             sources=lights(board, mono, self._configured),
             signals=signals,
-            stages=stages(self._runbooks, signals),
+            stages=self._marked.settle(stages(self._runbooks, signals), mono),
             matches=matches,
             publishing=state,
             conditions=self._conditions.measure(

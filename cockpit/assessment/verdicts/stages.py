@@ -7,6 +7,7 @@ is the first CRIT stage, that of a dangerous signal before others. A mere WARN s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
@@ -16,6 +17,8 @@ from cockpit.model.signal import Level, SignalStatus, StageStatus, worst
 
 #: Units of what flows: a headline in them that is too low has stopped.
 FLOWS = ("/min", "/s")
+#: So long the mark stays where it is, while that is true.
+RESTS_S = 5.0
 
 
 def stages(runbooks: Runbooks, signals: Mapping[str, SignalStatus]) -> tuple[StageStatus, ...]:
@@ -64,3 +67,24 @@ def _by_itself(stage: StageStatus) -> bool:
 
 def _dangerous(defined: Mapping[str, SignalDef], signal: SignalStatus) -> bool:
     return signal.name in defined and defined[signal.name].dangerous
+
+
+class Marked:
+    """Remembers which stage was marked: it stays so for a moment, while it is still as bad."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._since = -math.inf  # monotonic
+
+    def settle(self, made: tuple[StageStatus, ...], mono: float) -> tuple[StageStatus, ...]:
+        """Keep the mark where it was for some seconds at least, unless it has become untrue."""
+        now = next((stage for stage in made if stage.stops_here), None)
+        before = next((stage for stage in made if stage.name == self._name), None)
+        if now is None or before is None or now.name == self._name:
+            self._since = mono if now is None or now.name != self._name else self._since
+            self._name = now.name if now is not None else ""
+            return made
+        if before.level is now.level and mono - self._since < RESTS_S:
+            return tuple(replace(stage, stops_here=stage is before) for stage in made)
+        self._name, self._since = now.name, mono
+        return made
