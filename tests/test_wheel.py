@@ -11,6 +11,7 @@ import zipfile
 
 import pytest
 
+from cockpit.commands.files import FILES, text_of
 from tests.support.paths import ROOT
 
 
@@ -44,3 +45,16 @@ def test_pins_hold_hashes_and_no_addresses() -> None:
         text = path.read_text("utf-8")
         assert "--hash=sha256:" in text
         assert not re.search(r"https?://|--(?:extra-)?index-url|--find-links", text), path.name
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_files_that_one_is_told_to_apply_are_inside(wheel: zipfile.ZipFile, name: str) -> None:
+    """U18: the wheel lacked rbac.yaml and postgres-role.sql."""
+    inside = [each for each in wheel.namelist() if each.rpartition("/")[2] == name]
+    assert len(inside) == 1, inside
+    assert wheel.read(inside[0]).decode() == text_of(name)
+
+
+def test_the_package_can_be_run_as_a_module(wheel: zipfile.ZipFile) -> None:
+    """U18: `python -m cockpit` failed."""
+    assert "cockpit/__main__.py" in wheel.namelist()

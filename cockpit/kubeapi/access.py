@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from cockpit.errors import nearest
 from cockpit.kubeapi.credentials import AccessProblem, Credentials, our_loader
 from cockpit.kubeapi.plain import ConfigEntry, authenticate, is_plain, relax
 from cockpit.text import clean, safe
@@ -167,7 +168,8 @@ def _from_files(paths: list[Path], kubeconfig: str | None, wanted: str | None) -
     if not name:
         raise AccessProblem(f"no current context in {where}", f"choose one with --context: {listed}")
     if str(name) not in contexts:
-        raise AccessProblem(f'no context "{name}" in {where}', f"there is: {listed}")
+        meant = nearest(str(name), contexts)
+        raise AccessProblem(f'no context "{safe(name, 60)}" in {where}{meant}', f"there is: {listed}")
     chosen = _entry(merged, "contexts", name, "context", f'no context "{name}"').values
     cluster_name, user_name = chosen.get("cluster"), chosen.get("user")
     cluster = _entry(

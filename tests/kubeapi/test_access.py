@@ -64,6 +64,14 @@ def test_no_kubeconfig_names_the_place_and_a_way_on(tmp_path: Path) -> None:
 def test_a_wrong_context_lists_those_that_exist(tmp_path: Path) -> None:
     found = problem(kubeconfig(tmp_path / "c", "http://x"), "prod")
     assert '"prod"' in found.reason and "there is: c" in found.remedy
+    assert "did you mean" not in found.reason
+
+
+def test_a_context_that_is_nearly_right_is_named(tmp_path: Path) -> None:
+    """U17: wrong names say what may be meant."""
+    path = kubeconfig(tmp_path / "c", "http://x")
+    path.write_text(path.read_text().replace('"c"', '"prod-eu"'))
+    assert "did you mean 'prod-eu'?" in problem(path, "prod-ue").reason
 
 
 def test_broken_yaml_names_file_and_line(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from cockpit.errors import UsageProblem
 from cockpit.incident.actions import HOW_TO_OPEN, IncidentProblem
 from cockpit.incident.checklist import checklist
 from cockpit.incident.flight_recorder import read
@@ -20,17 +21,18 @@ from cockpit.model.situation import Situation
 def chosen(incidents: dict[int, Incident], number: int | None, unreadable: Sequence[str] = ()) -> Incident:
     """Return the incident of that number; without one the open incident, else the last.
 
-    `unreadable`: the journals that may hold it and cannot be read. Raises IncidentProblem.
+    `unreadable`: the journals that may hold it and cannot be read. Raises IncidentProblem, and
+    UsageProblem for a number that there is not.
     """
     if unreadable and (number not in incidents if number is not None else not incidents):
         raise IncidentProblem(f"whether there is such an incident is not known: {unreadable[0]}", "mend its rights")
+    if number is not None and number not in incidents:
+        remedy = "see `m0-cockpit incident list`" if incidents else HOW_TO_OPEN
+        raise UsageProblem(f"there is no incident #{number}", remedy)
     if not incidents:
         raise IncidentProblem("there is no incident yet", HOW_TO_OPEN)
     running = [i.number for i in incidents.values() if i.open]
-    wanted = number if number is not None else running[-1] if running else max(incidents)
-    if wanted not in incidents:
-        raise IncidentProblem(f"there is no incident #{wanted}", "see `m0-cockpit incident list`")
-    return incidents[wanted]
+    return incidents[number if number is not None else running[-1] if running else max(incidents)]
 
 
 def report_of(
