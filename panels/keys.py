@@ -96,7 +96,7 @@ def footer(keymap: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the footer, most wanted first: what does not fit the width is left to `?`."""
 
     def key(name: str) -> str:
-        return shown(keymap, name).split(" or ")[0]
+        return hint(keymap, name)
 
     return (
         (key("runbooks"), "runbooks"),
@@ -113,6 +113,11 @@ def footer(keymap: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         ("space", "open"),
         ("tab", "next panel"),
     )
+
+
+def hint(keymap: Mapping[str, str], name: str) -> str:
+    """Return the first key that a binding has under `keymap`, for a hint in a line."""
+    return shown(keymap, name).split(" or ")[0]
 
 
 def shown(keymap: Mapping[str, str], *ids: str) -> str:

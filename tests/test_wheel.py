@@ -48,7 +48,7 @@ def test_pins_hold_hashes_and_no_addresses() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_files_that_one_is_told_to_apply_are_inside(wheel: zipfile.ZipFile, name: str) -> None:
+def test_the_files_that_doctor_says_to_apply_are_inside(wheel: zipfile.ZipFile, name: str) -> None:
     """U18: the wheel lacked rbac.yaml and postgres-role.sql."""
     inside = [each for each in wheel.namelist() if each.rpartition("/")[2] == name]
     assert len(inside) == 1, inside

@@ -87,9 +87,8 @@ class CockpitApp(TerminalApp):
         relay: str = "",
     ) -> None:
         links = session.settings.links
-        appearance = Appearance(
-            ascii=ascii_only, colours=colours, links=links.templates, hyperlinks=terminal.hyperlinks(links.hyperlinks)
-        )
+        sent = terminal.hyperlinks(links.hyperlinks)
+        appearance = Appearance(ascii_only, colours, links.templates, sent, session.settings.keys)
         super().__init__(appearance, debug_errors=debug_errors, relay=relay, mouse=session.settings.mouse)
         self.session = session
         self.views: ViewController = ViewController(self, session, lambda: self.dashboard)

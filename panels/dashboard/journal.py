@@ -5,11 +5,14 @@ A cursor goes from step to step; Enter asks for the chosen one to be taken back,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cockpit.model.plan import Debt, Gauge, JournalLine, Phase, Progress, Proof
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble
 from panels.dashboard.frame.panel import LinesPanel
+from panels.keys import hint
 from panels.kit.marks import proof_time, trend_words
 from panels.kit.prose import Para, wrap
 from panels.kit.spans import Line, Span, plain
@@ -86,7 +89,7 @@ class JournalPanel(LinesPanel):
     def _blocks(self, situation: Situation, width: int) -> list[tuple[int, list[Line]]]:
         """Return what belongs together, each with the number of its step; 0: nothing to choose."""
         blocks: list[tuple[int, list[Line]]] = [
-            (0, _progress_lines(progress, situation, width))
+            (0, _progress_lines(progress, situation, width, self.appearance.keys))
             for progress in situation.progress
             if _recent(progress, situation)
         ]
@@ -132,7 +135,7 @@ def _recent(progress: Progress, situation: Situation) -> bool:
     return progress.running or (progress.ended_mono is not None and situation.mono - progress.ended_mono < RECENT_S)
 
 
-def _progress_lines(progress: Progress, situation: Situation, width: int) -> list[Line]:
+def _progress_lines(progress: Progress, situation: Situation, width: int, keymap: Mapping[str, str]) -> list[Line]:
     plan, running = progress.plan, progress.running
     name = f"#{progress.journal} " if progress.journal is not None else ""
     role = _PHASE.get(progress.phase, "accent")
@@ -154,7 +157,7 @@ def _progress_lines(progress: Progress, situation: Situation, width: int) -> lis
     if progress.phase is Phase.SENDING and progress.output:  # a program: what it says, and how to end it
         lines.append((("    ", "text"), (progress.words, "dim")))
     if progress.stoppable:
-        lines.append((("    ctrl+x", "key"), (" stops it", "text")))
+        lines.append(((f"    {hint(keymap, 'stop-running')}", "key"), (" stops it", "text")))
     rollout = progress.rollout
     if rollout is not None:
         word, role = (
@@ -177,7 +180,7 @@ def _progress_lines(progress: Progress, situation: Situation, width: int) -> lis
     if proof_time(progress):
         lines.append((("    ", "text"), (proof_time(progress), "dim")))
     if progress.proof is Proof.FAIL and plan.inverse is not None:
-        lines.append((("    u", "key"), (f" takes it back: {plan.inverse.words}", "text")))
+        lines.append(((f"    {hint(keymap, 'undo')}", "key"), (f" takes it back: {plan.inverse.words}", "text")))
     return lines
 
 

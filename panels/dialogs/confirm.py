@@ -203,14 +203,14 @@ class ConfirmDialog(Layer):
             remedy = [para(self._remedy, label=f"{sign('arrow')} ")] if self._remedy else []
             return [para((f"{sign('crit')} ", "crit"), (self._reason, "bold")), *remedy, para("Nothing was sent.")]
         if self.stage is Stage.WATCHING and self.progress is not None:
-            return progress_lines(self.progress)
+            return progress_lines(self.progress, self.appearance.keys)
         if plan is None:
             return ()
         head = stage_lines(self.stage, self._reason, plan.harmless)
         return [*head, *plan_lines(plan, production=self.production, left_s=max(0.0, self.left_s), wide=self._wide)]
 
     def _foot_text(self) -> Text:
-        plan = self.plan
+        plan, pairs = self.plan, list[tuple[str, str]]()
         if self.acceptable and plan is not None:
             does = "do it" if self.seen.ready else "in a moment"
             self._said_unread = unread = self.unread
@@ -232,8 +232,6 @@ class ConfirmDialog(Layer):
             pairs += [("u", "undo")] if self._undoable else []
         elif self._stoppable:
             pairs = [("ctrl+x", "stop it"), ("esc", "let it run, close this")]
-        else:
-            pairs = []
         text = Text()
         for key, words in pairs:
             text.append(key, style=ink(self.appearance, "key"))

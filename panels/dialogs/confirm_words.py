@@ -6,6 +6,7 @@ All that an operator must know before saying yes (rule 5).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 
 from cockpit.model.plan import (
@@ -21,6 +22,7 @@ from cockpit.model.plan import (
     SqlRun,
     Verdict,
 )
+from panels.keys import hint
 from panels.kit.marks import PROOFS, VERDICTS, countdown, proof_time, sign, trend_words
 from panels.kit.prose import Para, labelled, para
 from panels.kit.spans import Span
@@ -275,8 +277,11 @@ def _unfilled(plan: Plan) -> list[Para]:
     return [labelled("", LABEL, (f"{said} is hidden: to run the copied line, set it in your shell", "dim"))]
 
 
-def progress_lines(progress: Progress) -> list[Para]:
-    """Say what became of it: phase, rollout with the pods in the way, and the proof's gauges."""
+def progress_lines(progress: Progress, keymap: Mapping[str, str] | None = None) -> list[Para]:
+    """Say what became of it: phase, rollout with the pods in the way, and the proof's gauges.
+
+    `keymap`: what the operator has given other keys.
+    """
     role = {Phase.FAILED: "crit", Phase.STALE: "warn", Phase.UNCERTAIN: "unknown", Phase.DONE: "ok"}.get(
         progress.phase, "accent"
     )
@@ -331,5 +336,5 @@ def progress_lines(progress: Progress) -> list[Para]:
             lines.append(labelled("verdict", LABEL, (f"{name} {progress.proof.value.upper()}", proof_role)))
         inverse = progress.plan.inverse
         if progress.proof.value in ("fail", "unknown") and inverse is not None and progress.phase is Phase.DONE:
-            lines.append(labelled("undo", LABEL, ("u", "key"), f" plans it: {inverse.words}"))
+            lines.append(labelled("undo", LABEL, (hint(keymap or {}, "undo"), "key"), f" plans it: {inverse.words}"))
     return lines

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from cockpit.model.incident import Incident
 from cockpit.model.plan import Phase, Progress
 from panels.dialogs.running import RunningDialog
+from panels.keys import hint
 from panels.kit.marks import SIGN
 from panels.kit.prose import Para, para
 from panels.kit.theme import Appearance
@@ -45,15 +46,23 @@ class QuitDialog(RunningDialog):
     def _of_incident(self) -> Sequence[Para]:
         if self.incident is None:
             return []
+        key = hint(self.appearance.keys, "incident")
         name = f"incident #{self.incident.number} {self.incident.severity} is open"
         stays = "It stays open, and nothing reminds anybody of its updates. "
         return [
             para((f"{SIGN['warn']} {name}", "warn"), f"  {self.incident.title}"),
-            para(stays, ("m0-cockpit incident close", "accent"), " closes it, or ", ("i", "key"), " here."),
+            para(
+                stays,
+                ("m0-cockpit incident close", "accent"),
+                " closes it, or ",
+                (key, "key"),
+                " here.",
+            ),
             para(),
         ]
 
     def _of_mitigations(self) -> Sequence[Para]:
+        stop = hint(self.appearance.keys, "stop-running")
         count = len(self.running)
         lines = [para((f"{SIGN['warn']} {count} mitigation{'s are' if count > 1 else ' is'} under way", "warn"))]
         for progress in self.running:
@@ -74,7 +83,13 @@ class QuitDialog(RunningDialog):
         )
         waits = [p for p in self.running if p.stoppable]
         asked = (
-            [para("The program or statement that runs is waited for: ", ("ctrl+x", "key"), " stops it.")]
+            [
+                para(
+                    "The program or statement that runs is waited for: ",
+                    (stop, "key"),
+                    " stops it.",
+                )
+            ]
             if waits
             else []
         )

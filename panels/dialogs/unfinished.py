@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cockpit.model.plan import Unfinished
 from panels.dialogs.confirm_words import change_lines
+from panels.keys import hint
 from panels.kit.layer import Layer
 from panels.kit.prose import Para, para
 from panels.kit.theme import Appearance
@@ -32,8 +33,13 @@ class UnfinishedDialog(Layer):
                 *[Para(change.spans, (("  ", "text"), *change.label)) for change in change_lines(item.changes)],
                 para(),
             ]
+        undo = hint(self.appearance.keys, "undo")
         return [
             *lines,
-            para("Nothing was sent since. After closing, ", ("u", "key"), " plans the undo of what was applied."),
+            para(
+                "Nothing was sent since. After closing, ",
+                (undo, "key"),
+                " plans the undo of what was applied.",
+            ),
             para(),
         ]

@@ -6,6 +6,7 @@ needs to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -213,13 +214,14 @@ class Appearance:
     `colours` as `cockpit.terminal.colours()` names them: "none", "standard", "256", "truecolor".
 
     `links`: where things can be looked up outside; `hyperlinks`: the terminal is sent them (OSC 8),
-    so that a click opens one.
+    so that a click opens one. `keys`: what the operator has given other keys (`[keys]`), for hints.
     """
 
     ascii: bool = False
     colours: str = "truecolor"
     links: Links = field(default_factory=Links)
     hyperlinks: bool = False
+    keys: Mapping[str, str] = field(default_factory=dict)
     _cache: dict[str, Style] = field(default_factory=dict, compare=False, repr=False)
     _blanks: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
 

@@ -271,7 +271,7 @@ def test_pods_that_are_left_at_zero_are_counted() -> None:
     left = pod(C("m0-a", phase="running", ready=True), deleted_at=NOW - 5)
     zero = deployment(desired=0, replicas=0, ready=0, updated=0, available=0)
     lines = explain_workload(Cluster(pods={"u": left}), zero, NOW)
-    assert lines[0] == "Scaled to 0: 1 pods are still there"
+    assert lines[0] == "Scaled to 0: 1 pod is still there"
 
 
 def test_alike_pods_are_listed_once() -> None:

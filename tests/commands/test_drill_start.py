@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit import cli
+from cockpit import cli, terminal
 from cockpit.commands import drill
 from cockpit.config import ENV_PREFIX
 
@@ -44,7 +44,7 @@ def test_one_that_needs_none_or_is_wanted_without_goes_on(words: str, monkeypatc
         raise Started
 
     monkeypatch.setattr(drill, "has_database", lambda: False)
-    monkeypatch.setattr(drill.terminal, "problem", lambda: None)
+    monkeypatch.setattr(terminal, "problem", lambda: None)
     monkeypatch.setattr(drill, "start_world", start)
     with pytest.raises(Started):
         drill.run(cli.build_parser("drill").parse_args(words.split()))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.clock import ManualClock
+from cockpit.errors import UsageProblem
 from cockpit.incident import actions
 from cockpit.incident.checklist import checklist
 from cockpit.incident.flight_recorder import RecordedChange
@@ -247,5 +248,5 @@ def test_which_one_is_meant(tmp_path: Path) -> None:
     assert chosen(found, 1).title == "t1"
     actions.close(record, OPS1)
     assert chosen(incidents_of(record.records()), None).number == 2
-    with pytest.raises(actions.IncidentProblem, match="no incident #9"):
+    with pytest.raises(UsageProblem, match="no incident #9"):
         chosen(found, 9)

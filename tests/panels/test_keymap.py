@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 
 from cockpit.errors import UnknownName, UsageProblem
+from cockpit.model.plan import Phase, Proof
 from panels import keys
 from panels.app import keymap
+from panels.dashboard.journal import JournalPanel
+from panels.dashboard.strips.matchline import match_line
+from panels.kit.spans import plain
+from panels.kit.theme import Appearance
+from tests.support.samples import situations
 
 
 @pytest.mark.parametrize(
@@ -65,3 +71,14 @@ def test_help_and_footer_tell_the_keys_that_the_operator_has_given() -> None:
     assert rows["undo the newest step (a plan like any other)"] == "f6 or ctrl+u"
     assert next(key for words, key in rows.items() if words.startswith("kill switch")) == "f9 or ctrl+k"
     assert ("f6", "undo") in keys.footer(given)
+
+
+def test_hints_name_the_keys_that_the_operator_has_given() -> None:
+    """U17, by kind: strips and panels said `r opens`, whatever `[keys]` said."""
+    given = {"runbooks": "f2", "kill-switch": "f9,K", "undo": "f5", "incident": "f6"}
+    outage = situations.rpc_outage()
+    assert plain(match_line(outage, 160, given)).rstrip().endswith("f2 opens  f9 kill switch")
+    assert plain(match_line(outage, 160)).rstrip().endswith("r opens  K kill switch")
+    failed = situations.rpc_outage(progress=(situations.proving(Proof.FAIL, Phase.DONE),))
+    panel = JournalPanel(Appearance(keys=given))
+    assert "f5 takes it back" in "\n".join(plain(line) for line in panel.content(failed, 120))

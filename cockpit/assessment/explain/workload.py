@@ -94,7 +94,8 @@ def _rollout(cluster: Cluster, workload: Workload, pods: list[Pod], now: float) 
         lines.append("Paused: no rollout goes on until it is resumed")
     if workload.desired == 0:
         left = sum(1 for pod in pods if pod.phase not in ("Succeeded", "Failed"))
-        lines.append("Scaled to 0: " + (f"{counted(left, 'pod')} still there" if left else "no pod runs"))
+        still = f"{counted(left, 'pod')} {'is' if left == 1 else 'are'} still there"
+        lines.append(f"Scaled to 0: {still if left else 'no pod runs'}")
     elif workload.ready < workload.desired:
         lines.append(f"{workload.ready} of {workload.desired} ready, {workload.available} available")
     if available is not None and available.status == "False" and workload.desired:

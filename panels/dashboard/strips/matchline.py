@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from textual import events
 
 from cockpit.model.runbook import Match, listed
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
+from panels.keys import hint
 from panels.kit.line_widget import LineWidget
 from panels.kit.spans import Line, Span, cut, fit, line_width, plain, spread, width_of
 from panels.kit.theme import MARK
 from panels.messages import AskKillSwitch, OpenRunbook, OpenRunbooks
 
-KILL_SWITCH = "K kill switch"
+KILL_SWITCH = " kill switch"
+NO_KEYS: Final[Mapping[str, str]] = {}
 
 
 class MatchLine(LineWidget):
@@ -25,8 +30,8 @@ class MatchLine(LineWidget):
         if event.y or self.situation is None:
             return
         held = _leading(self.situation)
-        words = plain(match_line(self.situation, self.size.width))
-        switch = words.rfind(KILL_SWITCH)
+        words = plain(match_line(self.situation, self.size.width, self.appearance.keys))
+        switch = words.rfind(hint(self.appearance.keys, "kill-switch") + KILL_SWITCH)
         if switch >= 0 and event.x >= width_of(words[:switch]):
             self.post_message(AskKillSwitch())
         else:
@@ -36,7 +41,7 @@ class MatchLine(LineWidget):
         situation = self.situation
         if situation is None:
             return []
-        lines = [match_line(situation, width)]
+        lines = [match_line(situation, width, self.appearance.keys)]
         notices = [fit(((" ◐ ", "warn"), (notice, "text")), width) for notice in _notices(situation)]
         return [*lines, *notices][:height]
 
@@ -53,11 +58,20 @@ def _notices(situation: Situation) -> tuple[str, ...]:
     return tuple(filter(None, (own.words, part, *situation.notices)))
 
 
-def match_line(situation: Situation, width: int) -> Line:
+def match_line(situation: Situation, width: int, keymap: Mapping[str, str] = NO_KEYS) -> Line:
     held = _leading(situation)
-    if not held and not any(m.score > 0 for m in situation.matches) and (mending := _recovering(situation, width)):
+    if (
+        not held
+        and not any(m.score > 0 for m in situation.matches)
+        and (mending := _recovering(situation, width, keymap))
+    ):
         return mending
-    opens: Line = (("r", "key"), (" opens  ", "dim"), ("K", "key"), (f"{KILL_SWITCH[1:]} ", "dim"))
+    opens: Line = (
+        (hint(keymap, "runbooks"), "key"),
+        (" opens  ", "dim"),
+        (hint(keymap, "kill-switch"), "key"),
+        (f"{KILL_SWITCH} ", "dim"),
+    )
     room = width - line_width(opens) - 1
     danger: Line = ((" PUBLISHING UNSAFE ", "alarm"),) if situation.publishing.danger else ()
     if not held:
@@ -115,7 +129,7 @@ def _without_runbook(situation: Situation) -> Line:
     return ((" no runbook matches", "dim"),)
 
 
-def _recovering(situation: Situation, width: int) -> Line:
+def _recovering(situation: Situation, width: int, keymap: Mapping[str, str]) -> Line:
     """Say which runbook's symptoms recover, and how, when none holds; empty when none does."""
     for match in situation.matches:
         if not match.recovers:
@@ -123,7 +137,7 @@ def _recovering(situation: Situation, width: int) -> Line:
         for name in (name for status in match.symptoms for name in status.symptom.witnesses):
             signal = situation.signals.get(name)
             if signal is not None and signal.recovering is not None:
-                opens: Line = (("r", "key"), (" opens ", "dim"))
+                opens: Line = ((hint(keymap, "runbooks"), "key"), (" opens ", "dim"))
                 room = width - line_width(opens) - 1
                 left: Line = (
                     (f" {MARK[Level.RECOVERING]} recovering ", "recovering"),

@@ -29,12 +29,12 @@ def incident_line(situation: Situation, room: int) -> Line:
     return (("#" + str(situation.incident.incident.number), "crit"),)
 
 
-def reminder_line(situation: Situation) -> Line:
+def reminder_line(situation: Situation, key: str = "i") -> Line:
     """Remind that others must be told, where the first row has no room for it; else empty."""
     now = situation.incident
     if now is None or now.reminder.level not in _WANTS_ATTENTION:
         return ()
-    return ((now.reminder.words, REMINDER_ROLE[now.reminder.level]), ("  i", "key"), (" ", "dim"))
+    return ((now.reminder.words, REMINDER_ROLE[now.reminder.level]), (f"  {key}", "key"), (" ", "dim"))
 
 
 def _tellings(situation: Situation) -> Iterable[Line]:

@@ -6,6 +6,7 @@ from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, SourceLight
 from panels.dashboard.strips.open_incident import incident_line, reminder_line
 from panels.dashboard.strips.pipeline import verdict
+from panels.keys import hint
 from panels.kit.line_widget import LineWidget
 from panels.kit.spans import BLANK, Line, Span, cut, line_width, spread
 from panels.kit.theme import MARK, SOURCE_LEVEL, STOP
@@ -44,7 +45,7 @@ class TopStrip(LineWidget):
             stop = ((words, "bold"), (f" {stage.name} ", STOP[stage.level]), (" ", "text"))
         elif any(s.level is Level.RECOVERING for s in situation.stages):
             stop = (*verdict(situation), (" ", "text"))
-        due = reminder_line(situation)
+        due = reminder_line(situation, hint(self.appearance.keys, "incident"))
         stop = due or stop  # the strip below marks the stage too; that others must be told stands nowhere else
         room = width - line_width(stop)
         identity = self._identity(situation, width - 42)

@@ -135,7 +135,7 @@ def test_other_pages_tell_the_rest() -> None:
 
     assert "93.0 %" in text("top-queries") and "busy sessions 1.90" in text("top-queries")
     assert "OVERDUE" in text("vacuum") and "never" in text("vacuum") and "scanning heap 40 %" in text("vacuum")
-    assert "92 m0-reconciler  waits 10m for ShareLock" in text("activity") and "1 deadlocks" in text("activity")
+    assert "92 m0-reconciler  waits 10m for ShareLock" in text("activity") and "1 deadlock since" in text("activity")
     assert "NO" in text("archiver") and "recovery ends at the last archived segment" in text("archiver")
     assert "9 GiB" in text("replication") and "m0-api-gateway" in text("connections")
 
