@@ -111,7 +111,7 @@ class Camera:
             matches=tuple(
                 MatchSeen(
                     m.runbook.number,
-                    getattr(m, "holds", m.score > 0),
+                    getattr(m, "holds", m.score > 0) and not m.held_back,
                     m.held,
                     m.total,
                     tuple(

@@ -22,7 +22,7 @@ from cockpit.model.views import PANELS, STAGES, WHERE, PanelSpec
 from panels.dashboard.arrangement import MIN_HEIGHT, MIN_WIDTH, arrange, shows_all
 from panels.dashboard.frame.panel import LinesPanel
 from panels.dashboard.pods import PodsPanel
-from panels.dashboard.strips.matchline import MatchLine
+from panels.dashboard.strips.matchline import MatchLine, notices
 from panels.dashboard.strips.pipeline import PipelineStrip
 from panels.dashboard.strips.tabs import TabLine
 from panels.dashboard.strips.topstrip import TopStrip
@@ -149,8 +149,8 @@ class Dashboard(Widget):
     def _following(self, situation: Situation) -> list[LineWidget]:
         """Take the situation over, and return the parts that are to draw it."""
         self.situation = situation
-        if len(situation.notices) != self._notices:
-            self._notices = len(situation.notices)
+        if (below := len(notices(situation))) != self._notices:
+            self._notices = below
             self._arrange_again()
         self._go_where_it_stops(situation)
         on_screen = self.regions(self.size)

@@ -23,9 +23,10 @@ def explain_signal(name: str, situation: Situation, runbooks: Runbooks) -> tuple
     since = ""
     if status.since is not None and status.level is not Level.OK:
         since = f" for {spell(situation.mono - status.since)}"
-    number = f" {_number(status.newest, status.unit)}" if status.newest is not None else ""
-    lines = [f"{_word(status)}{number}{since}: {status.reason}" if status.reason else f"{_word(status)}{number}{since}"]
-    if status.worst_labels:
+    number = _number(status.newest, status.unit) if status.newest is not None else ""
+    head = f"{_word(status)} {number}" if number and not status.reason.startswith(number) else _word(status)
+    lines = [f"{head}{since}: {status.reason}" if status.reason else f"{head}{since}"]
+    if status.worst_labels and not status.reason:
         lines.append("worst of " + ", ".join(f"{label} {value}" for label, value in status.worst_labels.items()))
     lines += _limits(signal, status)
     if status.age_s is not None:

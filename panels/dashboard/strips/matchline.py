@@ -23,7 +23,7 @@ NO_KEYS: Final[Mapping[str, str]] = {}
 class MatchLine(LineWidget):
     @staticmethod
     def height_for(situation: Situation | None) -> int:
-        return 1 + min(2, len(_notices(situation))) if situation is not None else 1
+        return 1 + min(2, len(notices(situation))) if situation is not None else 1
 
     def on_click(self, event: events.Click) -> None:
         """Open the runbook that is clicked on, or ask for the kill switch, as their keys do."""
@@ -42,16 +42,20 @@ class MatchLine(LineWidget):
         if situation is None:
             return []
         lines = [match_line(situation, width, self.appearance.keys)]
-        notices = [fit(((" ◐ ", "warn"), (notice, "text")), width) for notice in _notices(situation)]
-        return [*lines, *notices][:height]
+        below = [fit(((" ◐ ", "warn"), (notice, "text")), width) for notice in notices(situation)]
+        return [*lines, *below][:height]
 
 
 def _leading(situation: Situation) -> list[Match]:
-    """Return the runbooks that the line names: those that hold, and the open incident's."""
-    return [match for match in listed(situation.matches) if match.holds or match.pinned]
+    """Return the runbooks that the line names: those that hold, and the open incident's.
+
+    One that is held back stands behind: it tells of what was done here.
+    """
+    some = [match for match in listed(situation.matches) if match.holds or match.pinned]
+    return [match for match in some if match.pinned or not match.held_back]
 
 
-def _notices(situation: Situation) -> tuple[str, ...]:
+def notices(situation: Situation) -> tuple[str, ...]:
     """Return what stands below: first that publishing is stopped, by whom, or is paused in part."""
     own = situation.publishing
     part = f"{len(own.paused)} of {own.markets or '?'} markets paused: {', '.join(own.paused)}" if own.paused else ""
@@ -113,6 +117,14 @@ def _others(held: list[Match], room: int) -> Line:
 
 def _without_runbook(situation: Situation) -> Line:
     """Say that nothing fits, and what is worst; or that it cannot be told."""
+    back = next((match for match in situation.matches if match.held_back and match.holds), None)
+    if back is not None:
+        return (
+            (" held back ", "warn"),
+            (f" {back.runbook.number} ", "key"),
+            (f"{back.runbook.title}  ", "bold"),
+            (back.words, "dim"),
+        )
     worst = max(situation.signals.values(), key=lambda s: (s.level is Level.CRIT, not s.off), default=None)
     if worst is not None and worst.level is Level.CRIT:
         near = next((m for m in situation.matches if m.score > 0), None)

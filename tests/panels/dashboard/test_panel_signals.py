@@ -11,7 +11,7 @@ from cockpit.model.observed.metrics import Alert
 from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Match, Runbook, Toggle
 from cockpit.model.signal import SIGNAL, Level
-from cockpit.model.situation import Situation, SourceLight, ToggleStatus
+from cockpit.model.situation import Publishing, PublishingState, Situation, SourceLight, ToggleStatus
 from panels.dashboard.signals import SignalsPanel
 from panels.dashboard.strips.matchline import match_line
 from panels.dashboard.toggles import TogglesPanel
@@ -134,3 +134,23 @@ async def test_what_is_chosen_is_on_screen(size: tuple[int, int]) -> None:
         app.dashboard.focus_panel("signers")
         seen = app.dashboard.selection
         assert (seen is not None and seen.kind != SIGNAL) is (size == (160, 48)), "Pods is in sight only there"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_what_was_stopped_here_is_said_on_the_dashboard_and_is_no_match(size: tuple[int, int]) -> None:
+    """U2: after the kill switch runbook 1 led the line, and nothing said who had stopped it."""
+    outage = situations.rpc_outage()
+    best = outage.matches[0]
+    words = "publishing stopped by ops1, journal #2, 21 s ago: m0-submitter is scaled to 0"
+    stopped = structs.replace(
+        outage,
+        notices=(),
+        matches=(structs.replace(best, held_back=words, pinned=False),),
+        publishing=Publishing(PublishingState.OURS, words=words),
+    )
+    app = DashboardApp(stopped)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        text = app.text()
+        assert "publishing stopped by ops1, journal #2, 21 s ago" in text
+        assert "MATCH" not in text and f"held back  {best.runbook.number} " in text
