@@ -82,7 +82,7 @@ async def _observe(at: Case) -> Seen:
     async with rig(at.scenario, at.seed, pace=PACE, without=without) as made:
         await asyncio.sleep(SETTLED_S)
         situation = made.situation
-        listed = tuple((m.runbook.number, m.held, m.total) for m in situation.matches if m.score > 0)
+        listed = tuple((m.runbook.number, m.held, m.total) for m in situation.matches if m.score > 0 or m.suspected)
         right = tuple(dict.fromkeys(find(at.scenario).runbooks))
         bad = sorted(f"{name} {s.level.value}" for name, s in situation.signals.items() if s.level.bad)
         return Seen(at, right, listed, f"\n      {', '.join(bad)}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from cockpit.model.runbook import HOLDS, Match, Runbook, Runbooks, Symptom, SymptomStatus
+from cockpit.model.runbook import HOLDS, Match, Runbook, Runbooks, SignalDef, Symptom, SymptomStatus
 from cockpit.model.signal import Level, SignalStatus
 
 
@@ -23,12 +23,13 @@ def match(
     """Return every runbook, best first.
 
     A SEV0 that holds leads, always. Then those of which all that is known holds, the gravest first;
-    then by the share that holds, whatever the number of lines. `pinned`: the open incident's
-    runbook, which only a SEV0 that holds stands before. `held_back`: runbook → why it must not lead
-    now.
+    then those of which a cause is seen while nothing is tried that could show a symptom; then by
+    the share that holds, whatever the number of lines. `pinned`: the open incident's runbook, which
+    only a SEV0 that holds stands before. `held_back`: runbook → why it must not lead now.
     """
     back = held_back or {}
-    matches = [_match(runbook, signals, pinned, back.get(runbook.id, "")) for runbook in runbooks.runbooks]
+    defs = runbooks.signals
+    matches = [_match(each, signals, defs, pinned, back.get(each.id, "")) for each in runbooks.runbooks]
     return tuple(sorted(matches, key=_rank))
 
 
@@ -69,28 +70,33 @@ def _rank(match: Match) -> tuple[int, float, int, float, int]:
     elif match.pinned:
         tier = 1
     elif match.held_back:
-        tier = 4 if match.score else 5
+        tier = 5 if match.score else 6
     elif match.whole:
         return 2, 0.0, _GRAVITY[severity], -match.score, match.runbook.number
+    elif match.suspected:
+        tier = 3
     else:
-        tier = 3 if match.score else 5
+        tier = 4 if match.score else 6
     return tier, -match.score, _GRAVITY[severity], -match.unknown if match.score else 0.0, match.runbook.number
 
 
 _GRAVITY = {"SEV0": 0, "SEV1": 1, "SEV2": 2, "SEV3": 3}
 
 
-def _match(runbook: Runbook, signals: Mapping[str, SignalStatus], pinned: str, held_back: str) -> Match:
+def _match(
+    runbook: Runbook, signals: Mapping[str, SignalStatus], defs: Mapping[str, SignalDef], pinned: str, held_back: str
+) -> Match:
     configured = [symptom for symptom in runbook.symptoms if not _off(symptom, signals)]
     # what is not configured counts for nothing; when nothing else is left, that is unknown
-    statuses = tuple(held(symptom, signals) for symptom in configured or runbook.symptoms)
+    statuses = tuple(held(symptom, signals, defs) for symptom in configured or runbook.symptoms)
     if all(s.symptom.at == "ok" for s in statuses if s.held):
         # "commits are confirmed" alone, on a calm day, speaks for no runbook
-        quiet = [SymptomStatus(s.symptom, False if s.held else s.held, s.because, s.by) for s in statuses]
+        quiet = [msgspec.structs.replace(s, held=False) if s.held else s for s in statuses]
         statuses = tuple(quiet)
     weight = 1.0 if runbook.any else sum(s.symptom.weight for s in statuses)
     holding = sum(s.symptom.weight for s in statuses if s.held)
     score = min(1.0, holding / weight) if weight > 0 else 0.0
+    hidden = any(s.hidden for s in statuses) and all(s.held is None for s in statuses)
     return Match(
         runbook=runbook,
         symptoms=statuses,
@@ -101,7 +107,19 @@ def _match(runbook: Runbook, signals: Mapping[str, SignalStatus], pinned: str, h
         whole=score >= HOLDS and (runbook.any or all(s.held is not False for s in statuses)),
         pinned=runbook.id == pinned,
         held_back=held_back,
+        suspected=_suspected(runbook, signals) if hidden else "",
     )
+
+
+def _suspected(runbook: Runbook, signals: Mapping[str, SignalStatus]) -> str:
+    """Name the cause that is seen, "" for none: it shows though none of its symptoms can."""
+    own = {name for symptom in runbook.symptoms for name in symptom.witnesses}
+    for cause in runbook.causes:
+        for name in cause.signals:
+            status = signals.get(name)
+            if name not in own and status is not None and status.level is Level.CRIT:
+                return f"{cause.text}: {status.reason}"
+    return ""
 
 
 def _off(symptom: Symptom, signals: Mapping[str, SignalStatus]) -> bool:
@@ -109,16 +127,30 @@ def _off(symptom: Symptom, signals: Mapping[str, SignalStatus]) -> bool:
     return all(status is not None and status.off for status in found)
 
 
-def held(symptom: Symptom, signals: Mapping[str, SignalStatus]) -> SymptomStatus:
+def held(
+    symptom: Symptom, signals: Mapping[str, SignalStatus], defs: Mapping[str, SignalDef] | None = None
+) -> SymptomStatus:
     """Say whether a symptom holds, by any of its witnesses.
 
-    One that says yes is enough; where none does, one that can be asked says no; None when none can.
+    One that says yes is enough; where none does, one that can be asked says no; None when none can,
+    or when nothing is tried that could have shown it (`only-with` of the signals, of `defs`).
     """
-    said = [_said(symptom, name, signals.get(name)) for name in symptom.witnesses if not _is_off(signals.get(name))]
-    said = said or [_said(symptom, symptom.signal, signals.get(symptom.signal))]
+    names = [name for name in symptom.witnesses if not _is_off(signals.get(name))] or [symptom.signal]
+    said = [_tried(_said(symptom, name, signals.get(name)), signals, defs or {}) for name in names]
     yes = next((each for each in said if each.held), None)
     no = next((each for each in said if each.held is False), None)
     return yes or no or said[0]
+
+
+def _tried(said: SymptomStatus, signals: Mapping[str, SignalStatus], defs: Mapping[str, SignalDef]) -> SymptomStatus:
+    """Take a "no" back where nothing was tried."""
+    own = defs.get(said.by)
+    tried = signals.get(own.only_with) if own is not None and own.only_with is not None else None
+    if said.held is not False or tried is None or not (tried.level.bad or tried.level is Level.UNKNOWN):
+        return said
+    return msgspec.structs.replace(
+        said, held=None, because=f"not known: {tried.title.lower()}: {tried.reason}", hidden=True
+    )
 
 
 def _is_off(status: SignalStatus | None) -> bool:

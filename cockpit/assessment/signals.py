@@ -16,6 +16,7 @@ from cockpit.assessment.board import Board
 from cockpit.assessment.doubts import doubt_of, gone_bad, impossible, labelled, nothing_read, sample_ages, too_old
 from cockpit.assessment.usual.kept import KEEP_S, KeptBaselines
 from cockpit.assessment.usual.windows import ENOUGH_SHARE, RECENT_S, Usual, median, normal, too_short
+from cockpit.assessment.verdicts.culprits import culprits
 from cockpit.assessment.verdicts.holding import Held, Raw
 from cockpit.assessment.verdicts.recovering import Fresh, fresh_of_value, of_newest, silent
 from cockpit.clock import Clock
@@ -173,7 +174,14 @@ def _of_value(signal: SignalDef, values: Values, stopped: Mapping[str, str]) -> 
     if cannot_be := impossible(signal, value.number, value.labels or {}):
         return Raw(Level.UNKNOWN, value.number, cannot_be, value.age_s, value.labels, warn=warn, crit=crit)
     level = judge(value.number, signal.direction, warn, crit)
-    words = _words(signal=signal, level=level, value=value.number, warn=warn, crit=crit, labels=value.labels)
+    words = _words(
+        signal=signal,
+        level=level,
+        value=value.number,
+        warn=warn,
+        crit=crit,
+        who=labelled(value.labels or {}) if value.labels else "",
+    )
     words = f"{value.reason}: {words}" if value.reason and words else words
     service = FAMILIES[signal.value.partition(".")[0]].service_of(signal.value)
     if service is not None and service in stopped and level is Level.CRIT:
@@ -253,9 +261,9 @@ def _judge(
         return Raw(Level.UNKNOWN, None, why, age, baseline=base.value if base else None, warn=warn, crit=crit)
     sample = _worst(signal, finite)
     level = judge(sample.value, signal.direction, warn, crit)
-    reason = _words(
-        signal=signal, level=level, value=sample.value, warn=warn, crit=crit, labels=sample.labels, base=base
-    )
+    where = culprits(signal, finite, warn, crit)
+    who = where if "," in where or where.startswith("all ") else labelled(sample.labels) if sample.labels else ""
+    reason = _words(signal=signal, level=level, value=sample.value, warn=warn, crit=crit, who=who, base=base)
     lowest = min(finite, key=lambda one: one.value)
     doubt = (
         impossible(signal, lowest.value, lowest.labels)
@@ -273,6 +281,7 @@ def _judge(
         reason=reason,
         age_s=age,
         labels=sample.labels or None,
+        where=where,
         baseline=base.value if base is not None and (not unsure or level.rank > Level.UNKNOWN.rank) else None,
         warn=warn,
         crit=crit,
@@ -362,14 +371,14 @@ def _words(
     value: float,
     warn: float | None,
     crit: float | None,
-    labels: Mapping[str, str] | None = None,
+    who: str = "",
     base: Usual | None = None,
 ) -> str:
     """Return which threshold was passed, or an empty string when all is well."""
     if level is Level.OK:
         return ""
     if signal.unit == YES_NO:
-        return with_unit(value, YES_NO) + (f" ({labelled(labels)})" if labels else "")
+        return with_unit(value, YES_NO) + (f" ({who})" if who else "")
     threshold = crit if level is Level.CRIT else warn
     assert threshold is not None
     limit = with_unit(threshold, signal.unit)
@@ -377,4 +386,4 @@ def _words(
     words = f"{with_unit(value, signal.unit)}: {level.value} {side}"
     if base is not None:
         words += f", usual {with_unit(base.value, signal.unit)}" + (f" ({base.words})" if base.kept else "")
-    return f"{words} ({labelled(labels)})" if labels else words
+    return f"{words} ({who})" if who else words

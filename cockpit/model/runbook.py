@@ -50,8 +50,10 @@ class SignalDef(Entry, frozen=True, kw_only=True):
     `kubernetes.unready.SERVICE` (desired − ready), `kubernetes.restarts.SERVICE` (restarts within
     the last 10 min), `kubernetes.pods.SERVICE` (terminating included), ... With `baseline` the
     thresholds are multiples of the median over that window. With `change` likewise for ratios that
-    should not move. `absent = 0` says that an empty vector really means that number (counters born
-    at the first event). Several samples: the worst decides, and its labels are named.
+    should not move. `only-with` names a signal without which a good value says nothing: no reveal
+    is rejected where none is tried. `absent = 0` says that an empty vector really means that number
+    (counters born at the first event). Several samples: the worst decides, and its labels are
+    named.
     """
 
     title: str
@@ -66,6 +68,7 @@ class SignalDef(Entry, frozen=True, kw_only=True):
     baseline: float | None = None  # seconds
     history: float = 900.0  # seconds of sparkline
     absent: float | None = None
+    only_with: str | None = None
     per_market: bool = False  # of all markets together: what is expected falls with each that is paused
     off: str = ""  # why it is taken out, by who has not what it reads: neither ok nor unknown
     unsafe: bool = False  # holds → what is published may be wrong: publish safety is not ensured (divergence)
@@ -304,6 +307,7 @@ class SymptomStatus(msgspec.Struct, frozen=True):
     held: bool | None  # None: unknown
     because: str = ""
     by: str = ""  # the signal that says so, of the symptom's witnesses
+    hidden: bool = False  # unknown because nothing is tried: a good value says nothing
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -312,7 +316,7 @@ class Match(msgspec.Struct, frozen=True):
     `score`: weight that holds over weight in all, unknown counting for none. `holds`: at least half
     of it does; `whole`: and nothing that is known speaks against it. `pinned`: it is the open
     incident's. `held_back`: why it does not lead though its symptoms hold. `recovers`: it held, and
-    symptoms of it recover.
+    symptoms of it recover. `suspected`: the cause of it that is seen while its symptoms are hidden.
     """
 
     runbook: Runbook
@@ -325,6 +329,12 @@ class Match(msgspec.Struct, frozen=True):
     pinned: bool = False
     held_back: str = ""
     recovers: bool = False
+    suspected: str = ""
+
+    @property
+    def hidden(self) -> bool:
+        """Tell whether none of its symptoms can show, as nothing is tried that could fail."""
+        return not self.held and any(status.hidden for status in self.symptoms)
 
     @property
     def holds(self) -> bool:
@@ -334,6 +344,8 @@ class Match(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """Return "3 of 3 symptoms" or "1 of 2 symptoms, 1 unknown", for example."""
         tail = f", {self.unknown} unknown" if self.unknown else ""
+        if self.suspected:
+            return f"cause seen{tail}"
         return f"{self.held} of {self.total} symptoms{tail}"
 
 
@@ -345,6 +357,6 @@ MOST_LISTED = 3
 
 def listed(matches: tuple[Match, ...]) -> tuple[Match, ...]:
     """Return the matches that are worth a word: those that hold, or else the nearest few."""
-    some = tuple(match for match in matches if match.score > 0 or match.pinned)
-    sure = sum(match.holds or match.pinned for match in some)
+    some = tuple(match for match in matches if match.score > 0 or match.pinned or match.suspected)
+    sure = sum(bool(match.holds or match.pinned or match.suspected) for match in some)
     return some[: max(sure, MOST_LISTED)]

@@ -81,6 +81,7 @@ class SignalStatus(msgspec.Struct, frozen=True):
     pending: Level | None = None
     spark: tuple[float | None, ...] = ()
     worst_labels: Mapping[str, str] | None = None  # of the sample that decided, e.g. {"connector": "sports"}
+    where: str = ""  # all that it is bad of, in words: "all 4 connectors"
     baseline: float | None = None
     baseline_from: str = ""  # of when it is: "of 11-23 17:00 to 11-30 17:00 UTC"; "kept, of …"
     warn: float | None = None  # the thresholds in force, baseline applied

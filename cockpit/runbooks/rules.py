@@ -115,6 +115,8 @@ def _signal(signal: SignalDef, path: Path, names: Names, report: Report) -> None
         if wrong:
             side = "at most" if signal.direction == "above" else "at least"
             report((*path, "warn"), f'expected {side} `crit` ({signal.crit:g}), as direction is "{signal.direction}"')
+    if signal.only_with is not None:
+        check_names((signal.only_with,), (*path, "only-with"), names.signals, "signal", report, single=True)
     _positive(signal, path, ("max-age", "history", "baseline"), report)
     if not 0 <= signal.hold < math.inf:
         report((*path, "for"), "expected a number of seconds, 0 or more")

@@ -230,7 +230,7 @@ def unread(situation: Situation) -> tuple[SourceState, str] | None:
 def _why(signal: SignalStatus) -> str:
     where = ""
     if signal.worst_labels and signal.level is not Level.OK:
-        where = " ".join(str(v) for v in signal.worst_labels.values())
+        where = signal.where or " ".join(str(v) for v in signal.worst_labels.values())
         where = f"{where}: " if where and where not in signal.reason else ""
     if signal.pending is not None:
         return f"{where}{WORD[signal.pending]} pending {signal.reason}".rstrip()

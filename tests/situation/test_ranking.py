@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from cockpit.assessment.match import Recovering, held, match
-from cockpit.model.runbook import Runbook, Runbooks, Symptom, listed
+from cockpit.model.runbook import Cause, Match, Runbook, Runbooks, SignalDef, Symptom, listed
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.runbooks.schema import check
 
@@ -54,6 +54,33 @@ def test_a_sev0_that_holds_leads_whatever_else_holds_in_full() -> None:
     assert [m.runbook.number for m in match(runbooks, signals, pinned="b6")] == [13, 6, 9, 1, 2]
     assert [m.runbook.number for m in match(runbooks, signals, held_back={"b9": "why"})][-1] == 9
     assert [m.runbook.number for m in listed(match(runbooks, signals))] == [13, 9, 6, 1]
+
+
+def _hidden(levels: dict[str, Level]) -> tuple[Match, ...]:
+    """Match a runbook whose symptoms show only where something is tried, beside two others."""
+    rejected = SignalDef(title="rejected", promql="x", crit=1.0, only_with="tried")
+    behind = replace(_runbook(5, "rejected", "rejected"), causes=(Cause(text="two at once", signals=("pods",)),))
+    books = (replace(_runbook(1, "stopped"), severity="SEV1"), _runbook(6, "stopped", "good"), behind)
+    signals = {"rejected": rejected}
+    known = Runbooks(queries={}, signals=signals, stages=(), services={}, toggles={}, runbooks=books)
+    return match(known, {n: SignalStatus(n, n, level, None, "") for n, level in levels.items()})
+
+
+def test_where_nothing_is_tried_no_failure_is_not_known_and_a_cause_that_is_seen_is_named() -> None:
+    """Hides no cause behind what holds everything up: it is unknown, or named by its cause."""
+    blocked = {"stopped": CRIT, "good": OK, "rejected": OK, "tried": CRIT, "pods": OK}
+    found = {m.runbook.number: m for m in _hidden(blocked)}
+    assert (found[5].unknown, found[5].hidden, found[5].suspected) == (2, True, "")
+    assert all("tried" in status.because for status in found[5].symptoms)
+    unknown = _hidden({**blocked, "tried": UNKNOWN})
+    assert next(m for m in unknown if m.runbook.number == 5).hidden
+    seen = _hidden({**blocked, "pods": CRIT})
+    assert [m.runbook.number for m in listed(seen)] == [1, 5, 6]
+    assert seen[1].suspected.startswith("two at once") and seen[1].words == "cause seen, 2 unknown"
+    going = {m.runbook.number: m for m in _hidden({**blocked, "tried": OK, "pods": CRIT})}
+    assert (going[5].unknown, going[5].hidden, going[5].suspected) == (0, False, "")
+    failing = {m.runbook.number: m for m in _hidden({**blocked, "rejected": CRIT})}
+    assert failing[5].held == 2 and not failing[5].hidden
 
 
 def test_a_misspelt_witness_is_named_with_its_line_and_what_was_meant() -> None:

@@ -28,6 +28,7 @@ class Raw:
     reason: str
     age_s: float | None = None
     labels: Mapping[str, str] | None = None
+    where: str = ""  # all that it is bad of
     baseline: float | None = None
     warn: float | None = None
     crit: float | None = None
@@ -145,6 +146,7 @@ class Held:
             pending=pending,
             spark=spark,
             worst_labels=raw.labels,
+            where=raw.where,
             baseline=raw.baseline,
             baseline_from=raw.baseline_from,
             warn=raw.warn,

@@ -47,11 +47,11 @@ class MatchLine(LineWidget):
 
 
 def _leading(situation: Situation) -> list[Match]:
-    """Return the runbooks that the line names: those that hold, and the open incident's.
+    """Return the runbooks that the line names: that hold, whose cause is seen, the incident's.
 
     One that is held back stands behind: it tells of what was done here.
     """
-    some = [match for match in listed(situation.matches) if match.holds or match.pinned]
+    some = [match for match in listed(situation.matches) if match.holds or match.pinned or match.suspected]
     return [match for match in some if match.pinned or not match.held_back]
 
 

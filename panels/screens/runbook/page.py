@@ -71,6 +71,12 @@ def page(match: Match, situation: Situation) -> list[Para]:
         lines.append(para((f"{back}{state.words}", "warn")))
     if state.paused:
         lines.append(para((f"{len(state.paused)} of {state.markets or '?'} markets are paused", "warn")))
+    if match.suspected:
+        lines.append(para((f"a cause is seen, though no symptom can show: {match.suspected}", "warn")))
+    behind = [str(m.runbook.number) for m in situation.matches if m.hidden and m.runbook.id != runbook.id]
+    if match.holds and behind:
+        words = f"not known, as nothing is tried that could show it: runbook{'s' if len(behind) > 1 else ''} "
+        lines.append(para((f"{words}{', '.join(behind)}", "unknown")))
     if runbook.summary:
         lines.append(para((runbook.summary, "dim")))
     lines += _symptoms(match, situation)
@@ -111,7 +117,8 @@ def number(signal: SignalStatus) -> str:
 
 
 def _where(signal: SignalStatus) -> str:
-    return " on " + ", ".join(signal.worst_labels.values()) if signal.worst_labels else ""
+    where = signal.where or ", ".join((signal.worst_labels or {}).values())
+    return f" on {where}" if where else ""
 
 
 def _answer(signal: SignalStatus) -> list[Span | str]:
@@ -153,6 +160,7 @@ def _symptoms(match: Match, situation: Situation) -> list[Para]:
             state, role = f"{SIGN['dash']} no", "ok"
         spoken = status.held is not False or level is Level.RECOVERING or signal is None or signal.pending is not None
         reason = signal.reason if signal is not None else f"no signal {status.symptom.signal}"
+        reason = status.because if status.hidden else reason
         spans: list[Span | str] = [status.symptom.text, ("   ", "text")]
         if reason and spoken:  # "124 s: crit from 60 s": the words hold the value
             spans.append((reason, role))
