@@ -60,10 +60,10 @@ def _hidden(levels: dict[str, Level]) -> tuple[Match, ...]:
     """Match a runbook whose symptoms show only where something is tried, beside two others."""
     rejected = SignalDef(title="rejected", promql="x", crit=1.0, only_with="tried")
     behind = replace(_runbook(5, "rejected", "rejected"), causes=(Cause(text="two at once", signals=("pods",)),))
-    books = (replace(_runbook(1, "stopped"), severity="SEV1"), _runbook(6, "stopped", "good"), behind)
+    three = (replace(_runbook(1, "stopped"), severity="SEV1"), _runbook(6, "stopped", "good"), behind)
     signals = {"rejected": rejected}
-    known = Runbooks(queries={}, signals=signals, stages=(), services={}, toggles={}, runbooks=books)
-    return match(known, {n: SignalStatus(n, n, level, None, "") for n, level in levels.items()})
+    runbooks = Runbooks(queries={}, signals=signals, stages=(), services={}, toggles={}, runbooks=three)
+    return match(runbooks, {n: SignalStatus(n, n, level, None, "") for n, level in levels.items()})
 
 
 def test_where_nothing_is_tried_no_failure_is_not_known_and_a_cause_that_is_seen_is_named() -> None:
