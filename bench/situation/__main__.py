@@ -37,24 +37,29 @@ def main() -> int:
         if args.part and args.part not in name:
             continue
         chosen = [one for one in cases if not args.scenario or one.scenario in args.scenario]
-        found = everything(observe, chosen, args.jobs)
-        print("\n".join(str(one) for one in found if args.all or not one.recognised))
+        found = everything(observe, chosen, args.jobs, lambda one: args.all or not one.recognised)
         right = sum(one.recognised for one in found)
         wrong = wrong or right < share * len(found)
         print(f"{name}: {right} of {len(found)}", flush=True)
     if not args.part or args.part in ALARMS:
-        days = everything(partial(day, hours=args.hours), range(1, args.seeds + 1), args.jobs)
-        print("\n".join(map(str, days)))
+        days = everything(partial(day, hours=args.hours), range(1, args.seeds + 1), args.jobs, lambda one: True)
         matched, crit = sum(len(one.matched) for one in days), sum(len(one.crit) for one in days)
         wrong = wrong or bool(matched or crit)
         print(f"{ALARMS}: {matched} matched, {crit} CRIT over a minute, in {len(days)} days of {args.hours:g} h")
     return int(wrong)
 
 
-def everything(measure: Callable[[Case], Found], cases: Sequence[Case], jobs: int) -> list[Found]:
-    """Measure all of them, each in a process of its own."""
+def everything(
+    measure: Callable[[Case], Found], cases: Sequence[Case], jobs: int, shown: Callable[[Found], bool]
+) -> list[Found]:
+    """Measure all of them, each in a process of its own; print each as it is known."""
+    found = []
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
-        return pool.map(measure, cases, chunksize=1)
+        for one in pool.imap(measure, cases, chunksize=1):
+            found.append(one)
+            if shown(one):
+                print(one, flush=True)
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -91,7 +91,8 @@ def _count(made: Rig, passed: float, found: Day, since: dict[str, float], named:
 
 
 def _bad(made: Rig) -> str:
-    return ", ".join(sorted(f"{n} {s.level.value}" for n, s in made.situation.signals.items() if s.level.bad))
+    bad = sorted(f"{n} {s.level.value} ({s.reason})" for n, s in made.situation.signals.items() if s.level.bad)
+    return ", ".join(bad)
 
 
 def _clock(passed: float) -> str:

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from cockpit.incident.service import IncidentService
     from cockpit.journal.journal import Journal
     from cockpit.model.incident import Incident
+    from cockpit.model.situation import Situation
 
 REFUSED = 1
 _DELIVERY_S = 90.0
+_ASK_S = 8.0
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -132,9 +134,32 @@ def _do(settings: Settings, args: argparse.Namespace) -> int:
         if k in ("title", "severity", "commander", "runbook", "since", "reason", "words", "role", "name", "item")
     }
     action = "uncheck" if args.action == "check" and args.undo else args.action
-    with _service(settings) as service:
+    with _looked(settings, args) as now, _service(settings, situation=now) as service:
         print(service.do(action, values))
     return 0
+
+
+@contextmanager
+def _looked(settings: Settings, args: argparse.Namespace) -> Iterator[Callable[[], Situation | None]]:
+    """Look at the network before an incident is closed: others may have stopped something."""
+    if args.action != "close":
+        yield lambda: None
+        return
+    from cockpit.commands.settings import runbooks_of
+    from cockpit.commands.status import first_situation
+    from cockpit.model.reading import kind_unknown
+    from cockpit.session import Session
+
+    session = Session(settings, runbooks_of(settings), act=False)
+    session.start()
+    try:
+        seen = first_situation(session, _ASK_S)
+        blind = kind_unknown(seen.kinds, "deployments", seen.mono, "the cluster cannot be asked")
+        if blind:
+            print(f"m0-cockpit: whether others stopped or relaxed something is not known: {blind}", file=sys.stderr)
+        yield lambda: session.situation
+    finally:
+        session.close()
 
 
 def _update(settings: Settings, args: argparse.Namespace) -> int:

@@ -203,12 +203,18 @@ def check(journal: Journal, operator: Operator, item: str, text: str, *, done: b
     return _write(journal, operator, record)
 
 
-def close(journal: Journal, operator: Operator, reason: str = "", lines: Sequence[CheckLine] = ()) -> int:
+def close(
+    journal: Journal,
+    operator: Operator,
+    reason: str = "",
+    lines: Sequence[CheckLine] = (),
+    others: Sequence[str] = (),
+) -> int:
     """Close the open incident and return its number.
 
-    `lines`: the checklist as a live cockpit sees it, kept for the report. Refused while a
-    mitigation is under way; with debts or intents without an outcome only with a reason. Raises
-    IncidentProblem, JournalProblem.
+    `lines`: the checklist as a live cockpit sees it, kept for the report. `others`: what it sees
+    that others owe. Refused while a mitigation is under way; with debts or intents without an
+    outcome only with a reason. Raises IncidentProblem, JournalProblem.
     """
     reason = safe(reason.strip(), WORDS_LIMIT)
 
@@ -217,7 +223,7 @@ def close(journal: Journal, operator: Operator, reason: str = "", lines: Sequenc
         busy = under_way(records)
         if busy:
             raise IncidentProblem(f"not now: {busy}", "wait for its proof, or stop watching it")
-        wants = close_wants(records)
+        wants = (*close_wants(records), *others)
         if wants and not reason:
             raise IncidentProblem(
                 f"{len(wants)} thing{'s' if len(wants) > 1 else ''} to put right first: {'; '.join(wants)}",

@@ -126,7 +126,7 @@ class IncidentService:
             checklist=checklist(known.incident, known.records, situation, situation.runbooks),
             timeline=known.timeline,
             close_blocked=known.busy,
-            close_wants=known.wants,
+            close_wants=(*known.wants, *situation.publishing.others),
             webhook=self._poster.posts,
             capturing=self.capturer.under_way,
         )
@@ -194,7 +194,9 @@ class IncidentService:
             if situation is not None and known is not None
             else ()
         )
-        return f"incident #{actions.close(self.journal, self._operator(), values.get('reason', ''), lines)} is closed"
+        others = situation.publishing.others if situation is not None else ()
+        number = actions.close(self.journal, self._operator(), values.get("reason", ""), lines, others)
+        return f"incident #{number} is closed"
 
     def _do_severity(self, values: Mapping[str, str]) -> str:
         severity = actions.checked_severity(values.get("severity", ""))

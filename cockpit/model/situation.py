@@ -68,7 +68,8 @@ class Publishing(msgspec.Struct, frozen=True):
     """Describes publishing: whether it is on, and whether what comes of it is safe.
 
     `words` say what stops it, since when and by whom. `danger`: why what is published now is
-    harmful; `unsafe`: why it may be wrong; `doubts`: what of that cannot be read.
+    harmful; `unsafe`: why it may be wrong; `doubts`: what of that cannot be read. `others`: what is
+    stopped, paused or otherwise than usual and no step of this journal did.
     """
 
     state: PublishingState = PublishingState.ON
@@ -80,6 +81,7 @@ class Publishing(msgspec.Struct, frozen=True):
     danger: tuple[str, ...] = ()
     unsafe: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def stopped(self) -> bool:

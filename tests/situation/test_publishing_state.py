@@ -89,6 +89,37 @@ def test_publish_safety_is_made_of_what_makes_it_unsafe() -> None:
     assert doubts_of(RUNBOOKS, well, (replace(RELAXED, level="unknown"),))
 
 
+FEWER = ToggleStatus(
+    "M0_PUBLISH_CONCURRENCY", RUNBOOKS.toggles["M0_PUBLISH_CONCURRENCY"], "m0-submitter", "2", "differs"
+)
+RELAXING = line(5, "m0-quant", Change("M0_GUARDRAIL_POLICY_LEVEL", "STRICT", "NORMAL"))
+
+
+@pytest.mark.parametrize(
+    ("desired", "toggles", "paused", "journal", "words"),
+    [
+        (1, (), NONE_PAUSED, (), ""),
+        (0, (), NONE_PAUSED, (), "m0-submitter is scaled to 0"),
+        (0, (), NONE_PAUSED, (KILLED,), ""),
+        (1, (OFF,), NONE_PAUSED, (), "M0_PUBLISH_ENABLED is false"),
+        (0, (OFF,), NONE_PAUSED, (KILLED,), "M0_PUBLISH_ENABLED is false"),
+        (1, (), PausedMarkets(frozenset({"A", "NBA_LAL_BOS"}), 8), (PAUSED,), "1 of 8 markets paused: A"),
+        (1, (), PausedMarkets(frozenset({"NBA_LAL_BOS"}), 8), (PAUSED,), ""),
+        (1, (RELAXED,), NONE_PAUSED, (), "M0_GUARDRAIL_POLICY_LEVEL is NORMAL at m0-quant, usual STRICT"),
+        (1, (RELAXED,), NONE_PAUSED, (RELAXING,), ""),
+        (1, (replace(RELAXED, value="FAST"),), NONE_PAUSED, (RELAXING,), "is FAST"),
+        (1, (FEWER,), NONE_PAUSED, (), "M0_PUBLISH_CONCURRENCY is 2 at m0-submitter, usual 4"),
+    ],
+)
+def test_what_another_stopped_paused_or_relaxed_is_owed_back_too(
+    desired: int, toggles: Any, paused: PausedMarkets, journal: Any, words: str
+) -> None:
+    """Holds an incident open for what no step of this journal did, named as another's (B9)."""
+    found = publishing(RUNBOOKS, {"m0-submitter": desired}, toggles, paused, {}, journal, WALL).others
+    assert len(found) == bool(words) and words in "".join(found)
+    assert all(each.startswith("not by a step of this journal: ") for each in found)
+
+
 def record(number: int, name: str, field: str, before: str | None, after: str, **more: Any) -> list[dict[str, Any]]:
     target = {"context": "c", "namespace": "n", "kind": "Deployment", "name": name, "uid": "u"}
     changes = [{"field": field, "before": before, "after": after}]

@@ -18,12 +18,14 @@ from typing import Any
 import pytest
 import trustme
 from aiohttp import web
+from msgspec.structs import replace
 
 from cockpit.assessment.board import Board
 from cockpit.clock import ManualClock, SystemClock
 from cockpit.config import load_settings
 from cockpit.model.observed.probe import Certificate, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Reading, SourceState
+from cockpit.sources.probes import source
 from cockpit.sources.probes.answers import moment, pointed, whole
 from cockpit.sources.probes.http import MOST_BYTES, ProbeProblem, Prober, open_context
 from cockpit.sources.probes.settings import PROBES, OutputProbe, ProbesSettings
@@ -316,6 +318,23 @@ async def test_a_gateway_that_refuses_has_said_no() -> None:
     output = kept(found)
     assert fault_in(found) is None and output is not None
     assert (output.status, output.epoch, output.age_s, output.words) == (503, None, None, "HTTP 503: no pod is ready")
+
+
+async def test_a_first_bad_answer_is_asked_for_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets an answer that a proxy dropped stand no longer than it must: it matched a runbook."""
+    monkeypatch.setattr(source, "AGAIN_S", 0.05)
+    statuses = iter([503, 200, 200])
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"epoch": 1, "sequence": 1}, status=next(statuses))
+
+    def enough(board: Board) -> bool:
+        reading = board.get("probes/output/NBA")
+        found = kept(reading) if reading is not None else None
+        return found is not None and found.status == 200
+
+    async with served(handler) as base:
+        await until(replace(outputs(base), interval=10 * HANG_S), enough)
 
 
 async def test_progress_is_remembered_and_an_output_of_the_future_has_no_age() -> None:

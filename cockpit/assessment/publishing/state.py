@@ -74,6 +74,7 @@ def publishing(
         danger=dangers(runbooks, signals),
         unsafe=unsafe(runbooks, signals, statuses),
         doubts=doubts_of(runbooks, signals, statuses),
+        others=_others(causes, statuses, paused, journal),
     )
 
 
@@ -81,6 +82,32 @@ def by(line: JournalLine, wall: float) -> str:
     """Return "by alice, journal #3, 1:10 ago"."""
     who = f"by {line.operator}, " if line.operator else ""
     return f"{who}journal #{line.number}, {spell(max(0.0, wall - line.wall))} ago"
+
+
+def _others(
+    causes: Sequence[Cause], toggles: Sequence[ToggleStatus], paused: PausedMarkets, journal: Sequence[JournalLine]
+) -> tuple[str, ...]:
+    """Return what is owed back that no step of this journal did: stopped, paused, not as usual."""
+    found = [cause.words for cause in causes if cause.line is None]
+    markets = [market for market in sorted(paused.names) if pausing(journal, market) is None]
+    if markets and not paused.every:
+        found.append(f"{len(markets)} of {paused.known or '?'} markets paused: {', '.join(markets)}")
+    for toggle in toggles:
+        if toggle.level != "differs" or toggle.value is None or _is_ours(toggle, journal):
+            continue
+        usual = toggle.toggle.usual
+        tail = f", usual {usual or '(empty)'}" if usual is not None else f", {toggle.reason}"
+        found.append(f"{toggle.name} is {toggle.value or '(empty)'} at {toggle.deployment}{tail}")
+    return tuple(f"not by a step of this journal: {words}" for words in dict.fromkeys(found))
+
+
+def _is_ours(toggle: ToggleStatus, journal: Sequence[JournalLine]) -> bool:
+    """Tell whether the newest step in force that set it, set it to what it is."""
+    for place in (toggle.deployment, toggle.toggle.configmap):
+        line = _newest(journal, toggle.name, place) if place is not None else None
+        if line is not None and _after(line, toggle.name) == toggle.value:
+            return True
+    return False
 
 
 def _causes(

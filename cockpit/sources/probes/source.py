@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cockpit.clock import Clock
-from cockpit.model.observed.probe import Certificate, Certificates, MarketOutput, SignerReport
+from cockpit.model.observed.probe import Certificate, Certificates, MarketOutput, ProbeStatus, SignerReport
 from cockpit.model.reading import Fault, Reading, SourceState, believed, last_known
 from cockpit.redaction.own import remember
 from cockpit.settings import secrets_in
@@ -33,6 +33,7 @@ SIGNERS, CERTIFICATES = PREFIX + "signers", PREFIX + "certificates"
 SERVICES, OUTPUTS = PREFIX + "services", PREFIX + "outputs"
 CHECKS = ("healthz", "readyz")
 _AT_ONCE = 8
+AGAIN_S = 3.0  # a first bad answer is asked for again so soon: a proxy may drop one
 _LEAST_S = 0.5  # between two questions to one URL, whatever is configured
 
 Judge = Callable[[HttpAnswer], Any]
@@ -133,7 +134,7 @@ class ProbesSource:
     async def _keep_asking(
         self, prober: Prober, waiting: asyncio.Queue[Reading[Any]], topic: str, agent: str, url: str, judge: Judge
     ) -> None:
-        attempt = 0
+        attempt = bad = 0
         headers = self._settings.output.headers if topic.startswith(f"{PREFIX}output/") else None
         while True:
             started = self._clock.mono()
@@ -142,20 +143,23 @@ class ProbesSource:
                     answer = await prober.ask(url, self._clock.wall(), headers)
                     certificate = answer.certificate
                     refused = None
-                    reading = self._good(topic, agent, judge(answer), answer, started)
-                    attempt = 0
+                    data = judge(answer)
+                    reading = self._good(topic, agent, data, answer, started)
+                    attempt, bad = 0, bad + 1 if _fails(data) else 0
                 except ProbeProblem as problem:
                     certificate, refused = (
                         problem.certificate,
                         problem.fault if "certificate" in problem.fault.reason else None,
                     )
                     reading = self._bad(topic, agent, problem.fault, started)
-                    attempt += 1
+                    attempt, bad = attempt + 1, bad + 1
             waiting.put_nowait(reading)
             certificates = self._certificates_reading(url, topic, agent, certificate, refused)
             if certificates is not None:
                 waiting.put_nowait(certificates)
-            if attempt:
+            if bad == 1:
+                await asyncio.sleep(min(self._interval_s, AGAIN_S))
+            elif attempt:
                 await asyncio.sleep(max(self._interval_s, self._timings.backoff(attempt, self._rng)))
             else:
                 await self._polls.rest(self._clock, started, self._interval_s)
@@ -258,3 +262,8 @@ class ProbesSource:
 
     def _report(self, agent: str) -> Judge:
         return lambda answer: answers.report(safe(agent, 80), answer, self._settings)
+
+
+def _fails(data: Any) -> bool:
+    """Tell whether what was answered is a no: no output, or not well."""
+    return data.status >= 500 if isinstance(data, MarketOutput) else isinstance(data, ProbeStatus) and not data.ok

@@ -18,6 +18,7 @@ from cockpit.drill.kubernetes.tables import columns
 
 BOOKMARK_S = 10.0  # real seconds; a real server sends one about every minute
 _DEFAULT_TIMEOUT_S = 1800.0
+_GRAIN_S = 1e-6  # timers may come early by less: waiting for the rest would be for nothing, again and again
 _NO_TEMPLATE: Obj = {"metadata": {}, "spec": {"containers": None}}
 #: A bookmark's object is its kind's zero value, but for the version.
 _ZERO: dict[str, Obj] = {
@@ -136,7 +137,7 @@ class Watch:
                 await self._send(response, b"".join(self._lines(changes)))
                 if waker.is_set():
                     continue
-            now = loop.time()
+            now = loop.time() + _GRAIN_S
             if now >= end or (self.bookmarks and now >= bookmark_at):
                 if self.bookmarks and self.position <= self.store.rv:
                     self.position = self.store.rv
