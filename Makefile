@@ -67,6 +67,9 @@ matrix: $(VENV)/.dev ## every drill scenario × every step on simulated time: wh
 frames: $(VENV)/.dev ## every frame of every scenario on simulated time: does one contradict itself, how late is it? (half an hour)
 	$(PY) -m bench.frames
 
+situation: $(VENV)/.dev ## does the right runbook lead, alone, in pairs, with a source down; are calm days quiet? (three hours)
+	$(PY) -m bench.situation
+
 pictures: $(VENV)/.dev ## the README's pictures, from the running program
 	$(PY) -m bench.picture docs/cockpit.svg rpc-outage 160x48
 	$(PY) -m bench.picture docs/runbook.svg rpc-outage 160x48 r
@@ -90,4 +93,4 @@ PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-li
 clean: ## remove the environment and caches
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help setup drill check system test test-long test-live cluster bench matrix frames pictures generated pins clean
+.PHONY: help setup drill check system test test-long test-live cluster bench matrix frames situation pictures generated pins clean

@@ -38,9 +38,10 @@ def main() -> int:
             continue
         chosen = [one for one in cases if not args.scenario or one.scenario in args.scenario]
         found = everything(observe, chosen, args.jobs, lambda one: args.all or not one.recognised)
-        right = sum(one.recognised for one in found)
-        wrong = wrong or right < share * len(found)
-        print(f"{name}: {right} of {len(found)}", flush=True)
+        right, said = sum(one.recognised for one in found), sum(one.said for one in found if not one.recognised)
+        wrong = wrong or right + said < share * len(found)
+        more = f"; {said} more with one that cannot show, which is said" if said else ""
+        print(f"{name}: {right} of {len(found)}{more}", flush=True)
     if not args.part or args.part in ALARMS:
         days = everything(partial(day, hours=args.hours), range(1, args.seeds + 1), args.jobs, lambda one: True)
         matched, crit = sum(len(one.matched) for one in days), sum(len(one.crit) for one in days)

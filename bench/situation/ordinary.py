@@ -1,7 +1,7 @@
 """Lives through ordinary days and counts false alarms: runbooks that match, CRIT that lasts.
 
-What goes on: releases and restarts, an autoscaler that breathes, nodes that are drained, a
-Prometheus that restarts, an RPC endpoint that hiccups.
+What goes on: releases and restarts of every service, autoscalers that breathe, nodes that are
+drained, a Prometheus that restarts, RPC endpoints that hiccup.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ PACE = Pace(ask_s=15.0, tick_s=5.0, assess_s=5.0)
 EVERY_S = 900.0  # simulated seconds between two things that happen, on average
 LASTS_S = 60.0  # a CRIT that is longer is a false alarm
 SERVICES = (INGESTOR, AGGREGATOR, QUANT, SUBMITTER, RECONCILER, SIGNER, API, REALTIME)
-SCALED = (INGESTOR, API, REALTIME)
+#: Service → the replicas that its autoscaler keeps at least, and gives at most.
+SCALED = {INGESTOR: (4, 6), API: (3, 6), REALTIME: (2, 4)}
+
+ONE_BY_ONE = {
+    "minReadySeconds": 25,
+    "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+}
 
 Happening = tuple[float, str, Callable[[Rig], None]]
 
@@ -49,16 +55,21 @@ class Day:
         return "\n".join([*lines, *(f"  MATCH {words}" for words in self.matched), *(f"  CRIT {w}" for w in self.crit)])
 
 
-def day(seed: int, hours: float) -> Day:
-    return simulate(_day(seed, hours))
+def day(seed: int, hours: float, every_s: float = EVERY_S) -> Day:
+    """Live through so many hours, in which something happens every `every_s`, on average."""
+    return simulate(_day(seed, hours, every_s))
 
 
-async def _day(seed: int, hours: float) -> Day:
+async def _day(seed: int, hours: float, every_s: float) -> Day:
     found = Day(seed, hours)
     rng = random.Random(seed)
     async with rig("calm", seed, pace=PACE) as made:
+        # a plane of which a threshold must answer is rolled one by one, each once it is warm
+        changes.patch(_kube(made), SIGNER, {"spec": ONE_BY_ONE})
+        for name, (least, most) in SCALED.items():
+            _kube(made).autoscaler(name, target=name, minimum=least, maximum=most)
         began = made.clock.mono()
-        due = _happenings(rng)
+        due = _happenings(rng, every_s)
         at, words, act = next(due)
         since: dict[str, float] = {}
         named: set[str] = set()
@@ -99,23 +110,23 @@ def _clock(passed: float) -> str:
     return f"{int(passed // 3600):02}:{int(passed % 3600 // 60):02}"
 
 
-def _happenings(rng: random.Random) -> Iterator[Happening]:
+def _happenings(rng: random.Random, every_s: float) -> Iterator[Happening]:
     """Yield what happens, in order, for ever; what ends by itself is followed by its end."""
-    at = 300.0
+    at = min(300.0, every_s)
     while True:
-        at += rng.uniform(0.5, 1.5) * EVERY_S
+        at += rng.uniform(0.5, 1.5) * every_s
         kind = rng.choice(("release", "restart", "breath", "drain", "prometheus", "hiccup"))
         if kind == "release":
-            service = rng.choice([name for name in SERVICES if name != SUBMITTER])
+            service = rng.choice(SERVICES)
             yield at, f"a release of {service}", _release(service, rng.getrandbits(64))
         elif kind == "restart":
             service = rng.choice(SERVICES)
             yield at, f"a restart of {service}", partial(_restarted, service)
         elif kind == "breath":
-            service, more = rng.choice(SCALED), rng.choice((1, 2))
-            yield at, f"{service} scaled up by {more}", _scaled(service, more)
+            service, more = rng.choice(list(SCALED)), rng.choice((1, 2))
+            yield at, f"the autoscaler of {service} gives {more} more", _breathes(service, more)
             at += rng.uniform(300.0, 900.0)
-            yield at, f"{service} scaled back", _scaled(service, -more)
+            yield at, f"the autoscaler of {service} takes them back", _breathes(service, 0)
         elif kind == "drain":
             yield at, "a node drained", _drained(rng.random())
         elif kind == "prometheus":
@@ -148,8 +159,8 @@ def _release(service: str, bits: int) -> Callable[[Rig], None]:
     return act
 
 
-def _scaled(service: str, by: int) -> Callable[[Rig], None]:
-    return lambda made: changes.scale(_kube(made), service, max(1, _kube(made).replicas(service) + by))
+def _breathes(service: str, more: int) -> Callable[[Rig], None]:
+    return lambda made: _kube(made).hpa_desired(service, SCALED[service][0] + more)
 
 
 def _drained(which: float) -> Callable[[Rig], None]:

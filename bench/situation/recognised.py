@@ -33,12 +33,23 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Holds the list as it was: (runbook's number, symptoms held, of all) of those that hold."""
+    """Holds the list as it was: (runbook's number, symptoms held, of all) of those that hold.
+
+    `hidden`: of which the screen says that nothing can be known, as nothing is tried.
+    """
 
     case: Case
     right: tuple[int, ...]
     listed: tuple[tuple[int, int, int], ...]
     words: str = ""
+    hidden: tuple[int, ...] = ()
+
+    @property
+    def said(self) -> bool:
+        """Tell whether all are recognised but those that cannot show, of which it says so."""
+        first = [number for number, _, _ in self.listed][:FIRST]
+        shown = [number for number in self.right if number in first]
+        return bool(shown) and set(self.right) - set(shown) <= set(self.hidden)
 
     @property
     def recognised(self) -> bool:
@@ -52,7 +63,7 @@ class Seen:
         return asdict(self)
 
     def __str__(self) -> str:
-        verdict = "ok " if self.recognised else "NOT"
+        verdict = "ok  " if self.recognised else "SAID" if self.said else "NOT "
         found = ", ".join(f"{number} ({held}/{total})" for number, held, total in self.listed) or "none"
         return f"{verdict} {self.case.name}: wanted {self.right}, listed {found}{self.words}"
 
@@ -85,4 +96,5 @@ async def _observe(at: Case) -> Seen:
         listed = tuple((m.runbook.number, m.held, m.total) for m in situation.matches if m.score > 0 or m.suspected)
         right = tuple(dict.fromkeys(find(at.scenario).runbooks))
         bad = sorted(f"{name} {s.level.value}" for name, s in situation.signals.items() if s.level.bad)
-        return Seen(at, right, listed, f"\n      {', '.join(bad)}")
+        hidden = tuple(m.runbook.number for m in situation.matches if m.hidden)
+        return Seen(at, right, listed, f"\n      {', '.join(bad)}", hidden)

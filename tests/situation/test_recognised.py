@@ -1,9 +1,10 @@
-"""A sample of `python -m bench.situation`: the right runbook leads, also with a source down."""
+"""A sample of `python -m bench.situation`: the right runbook leads; a calm hour is quiet."""
 
 from __future__ import annotations
 
 import pytest
 
+from bench.situation.ordinary import day
 from bench.situation.recognised import Case, observe
 
 
@@ -17,3 +18,27 @@ def test_the_right_runbook_leads(case: Case) -> None:
     seen = observe(case)
     assert seen.recognised, str(seen)
     assert seen.listed[0][0] in (2, 13), str(seen)
+
+
+@pytest.mark.parametrize(
+    ("case", "recognised", "hidden"),
+    [
+        (Case("signers-stuck+two-submitters"), True, {2, 5}),
+        (Case("guardrail-blocks+signers-slow"), False, {3, 5}),
+    ],
+    ids=lambda c: getattr(c, "name", ""),
+)
+def test_what_cannot_show_behind_a_stop_is_named_by_its_cause_or_said(
+    case: Case, recognised: bool, hidden: set[int]
+) -> None:
+    """Lists a cause that is seen behind a stop; where none can be, says what is not known."""
+    seen = observe(case)
+    assert seen.said and seen.recognised == recognised and hidden <= set(seen.hidden), str(seen)
+
+
+def test_ordinary_life_matches_no_runbook_and_nothing_stays_crit() -> None:
+    """Lives through releases, an autoscaler, a drain, a restart of Prometheus, an RPC hiccup."""
+    found = day(seed=4, hours=0.25, every_s=80.0)
+    assert (found.matched, found.crit) == ([], []), str(found)
+    kinds = ("release", "restart", "autoscaler", "drained", "Prometheus", "hiccups")
+    assert all(any(kind in words for words in found.done) for kind in kinds), found.done

@@ -246,3 +246,19 @@ def test_percentages_round_surge_up_and_unavailable_down(
 ) -> None:
     rolling = {"maxSurge": surge, "maxUnavailable": unavailable}
     assert bounds({"replicas": replicas, "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling}}) == wanted
+
+
+def test_a_rollout_goes_on_once_a_pod_was_ready_for_as_long_as_it_must(world: KubernetesWorld) -> None:
+    """Counts a pod as available after minReadySeconds, as the real controllers do."""
+    world.deploy("m0-signer-agent", image="i:v1", replicas=3)
+    world.settle()
+    advance(world, 30)
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    change(world, "m0-signer-agent", image="i:v2", minReadySeconds=25, strategy=rolling)
+    advance(world, 20)
+    found = world.workload("m0-signer-agent")
+    assert found is not None and world.ready("m0-signer-agent") == 3
+    assert found["status"]["availableReplicas"] == 2 and found["status"]["updatedReplicas"] == 1
+    advance(world, 100)
+    assert {p.image for p in world.running("m0-signer-agent")} == {"i:v2"}
+    assert condition(world, "m0-signer-agent", "Progressing") == ("True", "NewReplicaSetAvailable")

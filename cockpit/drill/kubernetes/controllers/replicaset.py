@@ -5,7 +5,7 @@ from __future__ import annotations
 from cockpit.drill.clock import parse_rfc3339
 from cockpit.drill.kubernetes.controllers.context import Context, is_active, is_ready, owner
 from cockpit.drill.kubernetes.objects import defaults
-from cockpit.drill.kubernetes.objects.resources import PODS, REPLICASETS, Obj
+from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS, PODS, REPLICASETS, Obj
 from cockpit.drill.kubernetes.objects.store import Stored
 
 _COMPONENT = "replicaset-controller"
@@ -75,6 +75,17 @@ def _create(ctx: Context, rs: Stored) -> str:
     return ""
 
 
+def _is_available(ctx: Context, rs: Stored, pod: Obj) -> bool:
+    """Tell whether it has been ready for the `minReadySeconds` that its deployment asks for."""
+    owners = rs.obj["metadata"].get("ownerReferences") or [{}]
+    deployment = ctx.store.get(DEPLOYMENTS, rs.key[0], str(owners[0].get("name")))
+    least_s = deployment.obj["spec"].get("minReadySeconds", 0) if deployment is not None else 0
+    if not is_ready(pod) or not least_s:
+        return is_ready(pod)
+    since = next(c["lastTransitionTime"] for c in pod["status"]["conditions"] if c["type"] == "Ready")
+    return parse_rfc3339(since) + least_s <= ctx.now()
+
+
 def _status(ctx: Context, rs: Stored, failed: str) -> Obj:
     pods = [p.obj for p in ctx.store.owned(PODS, rs.obj["metadata"]["uid"])]
     active = [p for p in pods if is_active(p)]
@@ -83,7 +94,10 @@ def _status(ctx: Context, rs: Stored, failed: str) -> Obj:
     if active:
         status["fullyLabeledReplicas"] = len(active)
     if ready:
-        status["readyReplicas"] = status["availableReplicas"] = ready
+        status["readyReplicas"] = ready
+    available = sum(1 for p in active if _is_available(ctx, rs, p))
+    if available:
+        status["availableReplicas"] = available
     status["terminatingReplicas"] = sum(1 for p in pods if "deletionTimestamp" in p["metadata"])
     status["observedGeneration"] = rs.obj["metadata"].get("generation", 1)
     if failed:
