@@ -135,8 +135,8 @@ def _happenings(rng: random.Random, every_s: float) -> Iterator[Happening]:
             yield at, "Prometheus is back", lambda made: _prometheus(made, down=False)
         else:
             name = rng.choice(("rpc-a", "rpc-b"))
-            yield at, f"{name} hiccups", partial(_hiccup, name, 0.25)
-            at += rng.uniform(5.0, 15.0)
+            yield at, f"{name} hiccups", partial(_hiccup, name, 0.2)
+            at += rng.uniform(3.0, 10.0)
             yield at, f"{name} is well", partial(_hiccup, name, 0.0)
 
 
