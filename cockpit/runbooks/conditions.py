@@ -32,7 +32,9 @@ def check_condition(condition: Condition, path: Path, names: Names, report: Repo
         report((*path, "for"), "expected only with `signals` or `one-of`")
     _value(condition, path, names, report)
     if condition.toggle is not None:
-        check_names((condition.toggle,), (*path, "toggle"), names.toggles, "toggle", report, single=True)
+        heads = [name[:-1] for name in names.toggles if name.endswith("*")]
+        if not any(condition.toggle.startswith(head) for head in heads):
+            check_names((condition.toggle,), (*path, "toggle"), names.toggles, "toggle", report, single=True)
     if (condition.toggle is not None) != bool(condition.values):
         report((*path, "is"), "expected `toggle` and `is` together")
     for key in ("capability", "changed", "sets"):

@@ -55,9 +55,9 @@ def expanded(raw: Mapping[str, Any], parts: Mapping[str, Any], said: Said, repor
         if not isinstance(value, dict):
             return value
         kept = {key: put_in(each, (*path, key), within) for key, each in value.items() if key != USE}
-        name = value.get(USE)
-        if USE not in value or not isinstance(path[-1], int):
-            return kept if isinstance(path[-1], int) else {**kept, **({USE: name} if USE in value else {})}
+        name, may_use = value.get(USE), isinstance(path[-1], int) or (path[0] == PARTS and len(path) == 2)
+        if USE not in value or not may_use:
+            return kept if may_use else {**kept, **({USE: name} if USE in value else {})}
         if not isinstance(name, str) or name not in known:
             near = nearest(str(name), list(known))
             report((*path, USE), f"expected the name of a part, there is no {name!r}{near}")

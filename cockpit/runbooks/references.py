@@ -87,7 +87,7 @@ def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Nam
         check_names((args["runbook"],), (*path, "args", "runbook"), names.runbooks, "runbook", report, single=True)
     if known.name == "queries" and "names" in args:
         asked = tuple(filter(None, re.split(r"[\s,]+", args["names"])))
-        for name in asked:
+        for name in asked or ("",):
             check_names((name,), (*path, "args", "names"), names.queries, "query", report, single=True)
     if "filter" in known.knows and "filter" in args:
         check_pattern(args["filter"], (*path, "args", "filter"), report)

@@ -27,6 +27,7 @@ from cockpit.model.runbook import (
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.conditions import check_condition, check_unset
 from cockpit.runbooks.lines import Path
+from cockpit.runbooks.meant import check_meant
 from cockpit.runbooks.references import Names, check_names, check_value_name, check_view
 from cockpit.runbooks.shape import Report
 from cockpit.runbooks.step_rules import check_step
@@ -89,6 +90,7 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
             case _:
                 pass
     _runbooks(found, report)
+    check_meant(found, report)
     _items(raw, report)
 
 

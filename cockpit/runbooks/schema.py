@@ -19,6 +19,7 @@ import msgspec
 from cockpit.model.runbook import Condition, Query, Runbook, Runbooks, Service, SignalDef, Stage, Toggle, Variable
 from cockpit.runbooks.describe import describe as describe
 from cockpit.runbooks.lines import Lines, Path
+from cockpit.runbooks.meant import one_moment, twice_or_misspelt
 from cockpit.runbooks.parts import PARTS, STEPS, Said, changed, expanded
 from cockpit.runbooks.references import Names
 from cockpit.runbooks.rules import check_rules
@@ -227,12 +228,18 @@ def _merge_runbooks(
     for index, runbook in enumerate(own):
         name = runbook.get("id") if isinstance(runbook, dict) else None
         place = places.pop(name, None) if isinstance(name, str) else None
-        if place is None:  # new, or a second one of that id: said by the rules
+        if place is None:  # new, or a second one of that id
+            if isinstance(runbook, dict):
+                twice_or_misspelt(name, runbook, [row["id"] for row in before], ("runbook", index), report)
             origins[len(merged)] = index
             merged.append(runbook)
         else:
             origins[place] = index
-            if STEPS in runbook:
+            if STEPS in runbook and "mitigations" in runbook:
+                report(
+                    ("runbook", index, STEPS), "expected either `steps` or `mitigations`: that list has all its steps"
+                )
+            elif STEPS in runbook:
                 at = ("runbook", place), ("runbook", index)
                 runbook = {"mitigations": changed(before[place], runbook, at, said, report), **runbook}
             merged[place] = {**before[place], **{key: value for key, value in runbook.items() if key != STEPS}}
@@ -283,11 +290,14 @@ def _promql(raw: Mapping[str, Any], own: Mapping[str, Any], report: Any) -> None
 
     for path, query in queries:
         try:
-            promql_parser.parse(query)
+            parsed = promql_parser.parse(query)
         except BaseException as error:  # a Rust panic is no Exception
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             report(path, f"expected PromQL: {error}")
+            continue
+        if not one_moment(parsed):
+            report(path, "expected PromQL of a value at one time: this is a range, or a word")
 
 
 assert set(TABLES) | set(ARRAYS) == set(_File.__struct_fields__)

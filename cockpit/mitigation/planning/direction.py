@@ -30,7 +30,7 @@ def backwards(step: Step | None, draft: Draft, runbooks: Runbooks, situation: Si
         if found is Way.AGAINST:
             against.append(against_words(change.field, step.direction, before or "", change.after or ""))
         elif found is Way.UNKNOWN:
-            shown = why or f"now {before}"
+            shown = why or f"now {before or '(empty)'}"
             unknown.append(f"{change.field}: {shown}: not known whether {change.after} {_verb(step.direction)} it")
     if against:
         return _result("backwards", Verdict.CONFIRM, "; ".join(against), against)

@@ -46,18 +46,28 @@ def way(direction: str, before: str | None, after: str, levels: Sequence[str] = 
     if direction == "changes":
         return Way.SAME if before == after else Way.ALONG
     if before is None:
-        return Way.UNKNOWN
+        return Way.ALONG if _farthest(direction, number(after, levels), levels) else Way.UNKNOWN
     if before.strip() == after.strip():
         return Way.SAME
     if direction == "adds":
         gone = [name for name in names_of(before) if name not in names_of(after)]
         return Way.AGAINST if gone else Way.ALONG
     old, new = number(before, levels), number(after, levels)
+    if old is None and _farthest(direction, new, levels):
+        return Way.ALONG
     if old is None or new is None:
         return Way.UNKNOWN
     if old == new:
         return Way.SAME
     return Way.ALONG if (new > old) == (direction == "raises") else Way.AGAINST
+
+
+def _farthest(direction: str, new: float | None, levels: Sequence[str]) -> bool:
+    """Tell whether a level is the last one that way: nothing goes beyond it."""
+    ranks = [rank for level in levels if (rank := number(level, levels)) is not None]
+    if new is None or not ranks or direction not in ("raises", "lowers"):
+        return False
+    return new == (max(ranks) if direction == "raises" else min(ranks))
 
 
 def against_words(field: str, direction: str, before: str, after: str) -> str:

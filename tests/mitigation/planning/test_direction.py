@@ -185,3 +185,14 @@ def test_what_is_no_number_is_never_along(before: str, after: str) -> None:
     found = way("raises", f"x{before}", f"y{after}")
     assert found is Way.UNKNOWN
     assert way("raises", None, after) is Way.UNKNOWN
+
+
+@pytest.mark.parametrize("before", [None, "strict", "", "LOOSE"])
+def test_the_last_level_that_way_runs_never_backwards(before: str | None) -> None:
+    """B12: STRICT wanted a name typed where the level before was misspelt, or not set at all."""
+    levels = ("STRICT", "NORMAL", "FAST")
+    assert way("lowers", before, "STRICT", levels) is Way.ALONG
+    assert way("raises", before, "FAST", levels) is Way.ALONG
+    assert way("raises", before, "NORMAL", levels) is way("lowers", before, "FAST", levels) is Way.UNKNOWN
+    assert way("raises", before, "true", ("true", "false")) is Way.ALONG
+    assert way("raises", before, "false", ("true", "false")) is Way.UNKNOWN
