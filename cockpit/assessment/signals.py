@@ -18,6 +18,7 @@ from cockpit.assessment.usual.kept import KEEP_S, KeptBaselines
 from cockpit.assessment.usual.windows import ENOUGH_SHARE, RECENT_S, Usual, median, normal, too_short
 from cockpit.assessment.verdicts.culprits import culprits
 from cockpit.assessment.verdicts.holding import Held, Raw
+from cockpit.assessment.verdicts.onset import onset_of
 from cockpit.assessment.verdicts.recovering import Fresh, fresh_of_value, of_newest, silent
 from cockpit.clock import Clock
 from cockpit.model.observed.cluster import Cluster
@@ -27,11 +28,16 @@ from cockpit.model.runbook import Runbooks, SignalDef
 from cockpit.model.signal import YES_NO, Level, SignalStatus
 from cockpit.sources.families import FAMILIES
 from cockpit.sources.inventory import Inventory
+from cockpit.sources.kubernetes.values import BLAMED
 from cockpit.sources.paused_markets import NONE_PAUSED, PausedMarkets
 from cockpit.sources.prometheus.queries import companions
 from cockpit.sources.registry import sources
 from cockpit.sources.values import Snapshot, Values
 
+#: Values that are made of when other signals turned bad.
+_AGAINST_ONSETS = frozenset(f"kubernetes.{name}" for name in BLAMED)
+#: Values that say that there was a release: no failure that follows one.
+_OF_RELEASES = _AGAINST_ONSETS | {"kubernetes.recent-releases", "kubernetes.suspect-releases"}
 #: Of the last hour so much may have been bad, or what is normal is not learned from it.
 WELL_SHARE = 0.1
 
@@ -96,7 +102,8 @@ class Evaluator:
         families: dict[str, Values] = {}
         statuses: dict[str, SignalStatus] = {}
         paused = replace(snapshot.paused, tempo=tempo)
-        for name, signal in self._runbooks.signals.items():
+        # What is held against the onset of others comes after them.
+        for name, signal in sorted(self._runbooks.signals.items(), key=lambda one: one[1].value in _AGAINST_ONSETS):
             memory = self._memory[name]
             if signal.off:
                 raw = Raw(Level.UNKNOWN, None, signal.off, off=True)
@@ -125,7 +132,9 @@ class Evaluator:
                 if raw.level.bad:
                     raw = replace(raw, fresh=self._fresh(name, signal, raw, board, mono))
             statuses[name] = memory.status = memory.held.settle(name, signal, raw, memory.spark, mono)
-        return statuses
+            if statuses[name].level.bad and signal.value not in _OF_RELEASES:
+                snapshot.onsets[name] = onset_of(signal, memory.held, memory.points, raw, mono, cluster_now)
+        return {name: statuses[name] for name in self._runbooks.signals}
 
     def _fresh(self, name: str, signal: SignalDef, raw: Raw, board: Board, mono: float) -> Fresh | None:
         """Return what is new of a bad signal; None where silence may be that nothing is tried."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -41,11 +41,27 @@ class Values(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """Says since when a signal is bad, in unix seconds on the cluster's clock.
+
+    `at_latest`: it was bad already when it was first seen. `slow`: it measures a time; `invalid`:
+    it says that what is published is wrong.
+    """
+
+    title: str
+    at: float
+    at_latest: bool
+    slow: bool = False
+    invalid: bool = False
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Holds the board at one moment.
 
-    `cluster_now`: unix seconds on the cluster's clock; `mono`: monotonic seconds.
+    `cluster_now`: unix seconds on the cluster's clock; `mono`: monotonic seconds. `onsets`: of the
+    signals that are bad, for the values that hold them against something else.
     """
 
     board: Readings
@@ -53,6 +69,7 @@ class Snapshot:
     inventory: Inventory
     cluster_now: float
     mono: float
+    onsets: dict[str, Onset] = field(default_factory=dict)
 
     @cached_property
     def paused(self) -> PausedMarkets:

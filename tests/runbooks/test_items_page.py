@@ -31,8 +31,6 @@ WAITING: dict[Pair, str] = {
     ("2.cause.2", "5.cause.3"): "causes by release alone",
     ("2.cause.3", "5.cause.3"): "causes by release alone",
     ("2.cause.4", "5.symptom.1"): "causes by release alone",
-    ("2.symptom.3", "11.when.2"): "time order of releases",
-    ("6.symptom.1", "11.when.3"): "time order of releases",
     ("3.symptom.1", "3.symptom.3"): "publishes lost for signatures",
     ("4.validation.2", "5.validation.2"): "duplicates of commits",
 }

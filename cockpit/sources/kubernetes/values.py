@@ -7,12 +7,22 @@ from typing import Any
 
 from cockpit.model.observed.cluster import Workload
 from cockpit.model.reading import Reading, Unknown
-from cockpit.sources.values import Family, Snapshot, Value, broken, unknown
+from cockpit.sources.values import Family, Onset, Snapshot, Value, broken, unknown
 
 #: Restarts this long ago still count as recent.
 RECENT_RESTARTS_S = 600.0
 #: Images this new are suspects.
 RECENT_RELEASE_S = 1800.0
+#: A release is held against what turns bad within so long after it began.
+BLAMED_S = 3600.0
+#: What is scraped shows a little after it began, and a first bad sample may lie a little before.
+SCRAPE_S = 30.0
+#: What a release is held against: anything, outputs that are wrong, what takes longer.
+BLAMED: Mapping[str, Callable[[Onset], bool]] = {
+    "releases-before-failures": lambda onset: not onset.slow and not onset.invalid,
+    "releases-before-invalid": lambda onset: onset.invalid,
+    "releases-before-lag": lambda onset: onset.slow,
+}
 
 _PODS = ("pods",)
 _BOTH = ("pods", "deployments", "statefulsets")
@@ -32,6 +42,7 @@ class KubernetesValues:
             self._topics.setdefault(topic.split("/")[1], []).append(reading)
         self._trust: dict[tuple[str, ...], Value] = {}
         self._suspects: float | None = None
+        self._onsets = snapshot.onsets
 
     def get(self, name: str) -> Value:
         """Return the value called `name`; the schema has checked that there is such a one."""
@@ -42,6 +53,8 @@ class KubernetesValues:
         if trust.reason:
             return trust
         if not service:
+            if what in BLAMED:
+                return self._blamed(BLAMED[what], trust.age_s)
             releases = {"suspect-releases": self._suspect_releases, "recent-releases": self._recent_releases}
             return Value(releases.get(what, self._unready)(), "", trust.age_s)
         found = [w for w in self._cluster.workloads.values() if w.name == service]
@@ -110,21 +123,51 @@ class KubernetesValues:
         ready = tally.ready if tally else 0
         return (ready < workload.desired or bool(ends)) and self._recent(workload)
 
+    def _blamed(self, counts: Callable[[Onset], bool], age_s: float | None) -> Value:
+        """Count releases after whose begin something turned bad, and name the one it is nearest to.
+
+        What was bad before a release is not its doing.
+        """
+        found: list[tuple[float, Workload, Onset]] = []
+        named: set[str] = set()
+        for workload in self._cluster.workloads.values():
+            began = self._began(workload) if workload.kind == "Deployment" else None
+            if began is None or began < self._now - BLAMED_S:
+                continue
+            for onset in self._onsets.values():
+                after = onset.at - began
+                if counts(onset) and -SCRAPE_S <= after <= BLAMED_S:
+                    found.append((after, workload, onset))
+                    named.add(workload.name)
+        if not found:
+            return Value(0.0, "", age_s)
+        after, workload, onset = min(found, key=lambda one: (one[2].at_latest, one[0]))
+        since = f"{max(0.0, after) / 60:.0f} min after it" + (" at the latest" if onset.at_latest else "")
+        return Value(float(len(named)), "", age_s, {"release": workload.name, "then": onset.title, "since": since})
+
+    def _began(self, workload: Workload) -> float | None:
+        """Return when the image that runs now was brought; None for the first one."""
+        key = (workload.namespace, workload.name)
+        own = [r for r in self._cluster.replicasets.values() if (r.namespace, r.owner_name) == key]
+        own.sort(key=lambda r: r.revision)
+        return None if len(own) < 2 or own[-1].images == own[-2].images else own[-1].created_at
+
     def _recent_releases(self) -> float:
         """Count deployments that brought another image within 30 minutes, well or not."""
         return float(sum(1 for w in self._cluster.workloads.values() if w.kind == "Deployment" and self._recent(w)))
 
     def _recent(self, workload: Workload) -> bool:
-        key = (workload.namespace, workload.name)
-        own = [r for r in self._cluster.replicasets.values() if (r.namespace, r.owner_name) == key]
-        own.sort(key=lambda r: r.revision)
-        if len(own) < 2 or own[-1].created_at is None or own[-1].images == own[-2].images:
-            return False
-        return own[-1].created_at >= self._now - RECENT_RELEASE_S
+        began = self._began(workload)
+        return began is not None and began >= self._now - RECENT_RELEASE_S
 
 
 FAMILY = Family(
     KubernetesValues,
-    plain=("kubernetes.unready", "kubernetes.suspect-releases", "kubernetes.recent-releases"),
+    plain=(
+        "kubernetes.unready",
+        "kubernetes.suspect-releases",
+        "kubernetes.recent-releases",
+        *(f"kubernetes.{name}" for name in BLAMED),
+    ),
     of_service=tuple(f"kubernetes.{head}" for head in ("ready", "unready", "restarts", "pods", "share")),
 )
