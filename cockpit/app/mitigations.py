@@ -263,6 +263,14 @@ class MitigationController:
             if part is not None:
                 opened = messages.OpenSequence(part.runbook_id, part.sequence_id, part.run)
                 self._app.call_later(self.open_sequence, opened)
+            elif self._begins_response(event):
+                self._app.post_message(messages.AskIncident("open", {}))
+
+    def _begins_response(self, event: messages.ManualAnswer) -> bool:
+        """Tell whether the form that opens an incident follows: none is open."""
+        situation = self._session.situation
+        step = self._session.runbooks.step(event.runbook_id, event.step_id)[1]
+        return step.args.get("opens") == "incident" and situation is not None and situation.incident is None
 
     def _note(self, event: messages.ManualAnswer) -> None:
         part, executor = event.part, self._session.mitigations

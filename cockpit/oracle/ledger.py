@@ -48,6 +48,9 @@ _EVENT_KINDS: Mapping[type, str] = {
 }
 MOST_CLASSES = 64
 MOST_MARKETS = 1024
+MOST_COMMITTERS = 64
+#: Who has committed nothing for so many slots (ten minutes) is not told any more.
+COMMITTED_SLOTS = 1500
 MOST_RECENT = 100  # failed transactions that evidence names one by one
 MOST_UNCONFIRMED = 20_000
 MOST_UNREAD = 500  # successful transactions that could not be read: a proof that nothing was sent asks for them
@@ -89,6 +92,7 @@ class Ledger:
         self._recent_failed: deque[FailedTransaction] = deque(maxlen=MOST_RECENT)
         self._reveals: dict[bytes, Reveal] = {}
         self._last_reveal: Reveal | None = None
+        self._committers: dict[bytes, list[int]] = {}  # key → commits, slot of the newest
 
     def __contains__(self, signature: str) -> bool:
         return signature_key(signature) in self._seen
@@ -179,6 +183,7 @@ class Ledger:
             if kind is not None:
                 kinds.append(kind)
             if isinstance(event, PredictionCommitted):
+                self._committed(event.committer, slot)
                 self.pending.commit(
                     Commit(
                         market=event.market,
@@ -193,6 +198,14 @@ class Ledger:
                 self.pending.reveal(event.market, event.epoch, slot)
                 self._revealed(event, signature, slot)
         return kinds
+
+    def _committed(self, committer: bytes, slot: int) -> None:
+        if self.since_slot is None or slot <= self.since_slot:
+            return
+        seen = self._committers.setdefault(committer, [0, slot])
+        seen[:] = seen[0] + 1, max(seen[1], slot)
+        if len(self._committers) > MOST_COMMITTERS:
+            del self._committers[min(self._committers, key=lambda key: self._committers[key][1])]
 
     def _revealed(self, event: PredictionRevealed, signature: str, slot: int) -> None:
         before = self._reveals.get(event.market)
@@ -319,6 +332,11 @@ class Ledger:
             reconnects=reconnects,
             no_stream=no_stream,
             recent_failed=tuple(self._recent_failed),
+            committers={
+                encode(key): count
+                for key, (count, last) in self._committers.items()
+                if last > (self.highest or 0) - COMMITTED_SLOTS
+            },
         )
 
     def _failures(self, now: float) -> tuple[FailureClass, ...]:

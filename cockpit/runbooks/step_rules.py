@@ -87,6 +87,8 @@ def _own_rules(step: Step, path: Path, report: Report) -> None:
             check_pattern(args["expect"], (*path, "args", "expect"), report)
     if "statement" in knows and args.get("statement"):
         _statement(args["statement"], (*path, "args", "statement"), report)
+    if "opens" in knows and args.get("opens", "incident") != "incident":
+        report((*path, "args", "opens"), "expected incident: what follows the answer when none is open")
     if "answer" in knows and args.get("answer", "text") not in ANSWERS:
         report((*path, "args", "answer"), f"expected one of {', '.join(ANSWERS)}")
 

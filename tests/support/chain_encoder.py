@@ -58,8 +58,8 @@ def borsh(*parts: object) -> bytes:
     return out
 
 
-def committed(market: object, epoch: object, reveal_after: int) -> str:
-    return event("PredictionCommitted", key(market), key(epoch), key("me"), key(("hash", epoch)), (8, reveal_after))
+def committed(market: object, epoch: object, reveal_after: int, who: object = "me") -> str:
+    return event("PredictionCommitted", key(market), key(epoch), key(who), key(("hash", epoch)), (8, reveal_after))
 
 
 def revealed(market: object, epoch: object, sequence: int) -> str:
@@ -88,9 +88,9 @@ def call(instruction: str, *data: str, program: str = PROGRAM_ID, end: str = "su
     return [*lines, f"Program {program} consumed 12345 of 200000 compute units", f"Program {program} {end}"]
 
 
-def commit_logs(market: object, epoch: object, reveal_after: int) -> list[str]:
+def commit_logs(market: object, epoch: object, reveal_after: int, who: object = "me") -> list[str]:
     budget = [f"Program {OTHER} invoke [1]", f"Program {OTHER} success"]
-    return [*budget, *call("CommitPrediction", committed(market, epoch, reveal_after))]
+    return [*budget, *call("CommitPrediction", committed(market, epoch, reveal_after, who))]
 
 
 def reveal_logs(market: object, epoch: object, sequence: int) -> list[str]:

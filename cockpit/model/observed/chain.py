@@ -163,6 +163,7 @@ class ProgramActivity(msgspec.Struct, frozen=True):
     reconnects: int = 0
     no_stream: str = ""  # why no endpoint streams just now
     recent_failed: tuple[FailedTransaction, ...] = ()  # as they were heard of, oldest first, bounded
+    committers: Mapping[str, int] = {}  # who has committed in the last ten minutes → how often since counting began
 
 
 class ProtocolState(msgspec.Struct, frozen=True):

@@ -31,6 +31,9 @@ _NOT_ASKED = "solana: no request was made yet"
 BAD_SLOTS = 50
 #: ... or one that fails so many of its requests.
 BAD_ERROR_RATIO = 0.2
+#: A commit in so many of the newest slots (8 s): somebody commits.
+COMMITTING_SLOTS = 20
+WITHOUT, BEYOND = "solana.commits-without", "solana.commits-beyond"
 
 Endpoints = Mapping[str, Reading[EndpointStatus]]
 
@@ -55,6 +58,9 @@ class SolanaValues:
         """Return the value called `name`; the schema has checked that there is such a one."""
         if not self._readings or (self._source is not None and len(self._readings) == 1):
             return broken(self._source, "solana", self._mono)
+        for head, read in ((WITHOUT, self.commits_without), (BEYOND, self.commits_beyond)):
+            if name.startswith(f"{head}."):
+                return read(name.removeprefix(f"{head}."))
         return _VALUES[name.partition(".")[2]](self)
 
     # -- endpoints
@@ -199,6 +205,48 @@ class SolanaValues:
             return found
         return dataclasses.replace(found, number=100.0 * found.number * cadence_ms / 60_000.0 / paused.share)
 
+    def committers(self) -> Value:
+        """Count who commits beside the one that commits most: there should be nobody."""
+
+        def read(seen: ProgramActivity) -> tuple[float | None, str, Mapping[str, str] | None]:
+            ranked = sorted(seen.committers.items(), key=lambda one: (-one[1], one[0]))
+            if not ranked:
+                return None, "solana program: no commit was seen yet", None
+            labels = {"committer": ranked[1][0], "commits": f"{ranked[1][1]:,}"} if len(ranked) > 1 else None
+            return float(len(ranked) - 1), "", labels
+
+        return self._program(read, floor=True)
+
+    def commits_without(self, service: str) -> Value:
+        """Return 1 while commits appear on the chain though no pod of ours could send them."""
+        pods = self._pods_of(service)
+        if pods.number is None or pods.number:
+            return pods if pods.number is None else Value(0.0, "", pods.age_s)
+
+        def read(seen: ProgramActivity) -> tuple[float | None, str, None]:
+            last = seen.commits.last_slot
+            return float(last is not None and (seen.slot or 0) - last < COMMITTING_SLOTS), "", None
+
+        return self._program(read, floor=True)
+
+    def commits_beyond(self, service: str) -> Value:
+        """Return the commits a minute, of what the cadence asks of each of our pods."""
+        pods, share = self._pods_of(service), self.commits_share()
+        if pods.number is None or share.number is None:
+            return pods if pods.number is None else share
+        return dataclasses.replace(share, number=share.number / max(1.0, pods.number))
+
+    def _pods_of(self, service: str) -> Value:
+        """Count the pods of a service, terminating ones included."""
+        readings = self._snapshot.board.under("kubernetes/pods/").values()
+        found = [reading.believed(self._mono) for reading in readings]
+        blind = next((one for one in found if isinstance(one, Unknown)), None)
+        if blind is not None:
+            return unknown(blind, "pods")
+        if not found or not any(w.name == service for w in self._snapshot.cluster.workloads.values()):
+            return Value(None, f"there is no {service} in the watched namespaces", starting=not found)
+        return Value(float(sum(tally.running for tally in self._snapshot.inventory.of(service))), "", 0.0)
+
     def reveals_missing(self) -> Value:
         """Count overdue reveals, unless rejections for signature or sequence explain them."""
 
@@ -329,6 +377,7 @@ _VALUES: Mapping[str, Callable[[SolanaValues], Value]] = {
     "endpoint-errors": SolanaValues.errors,
     "throttled": SolanaValues.throttled,
     "commits-share": SolanaValues.commits_share,
+    "other-committers": SolanaValues.committers,
     "reveals-missing": SolanaValues.reveals_missing,
     "commits": lambda values: values.rate(lambda seen: seen.commits),
     "reveals": lambda values: values.rate(lambda seen: seen.reveals),
@@ -344,4 +393,4 @@ _VALUES: Mapping[str, Callable[[SolanaValues], Value]] = {
     "disagreements": SolanaValues.disagreements,
 }
 
-FAMILY = Family(SolanaValues, plain=tuple(f"solana.{name}" for name in _VALUES))
+FAMILY = Family(SolanaValues, plain=tuple(f"solana.{name}" for name in _VALUES), of_service=(WITHOUT, BEYOND))
