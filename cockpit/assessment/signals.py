@@ -123,7 +123,7 @@ class Evaluator:
                 if steady is not None and paused == memory.paused:
                     statuses[name] = steady
                     continue
-                if signal.baseline is not None:
+                if signal.normal_s is not None:
                     usual = believed(board.get(f"baselines/{name}"), mono)
                     memory.usual = usual.data if isinstance(usual, Known) else memory.usual
                     memory.awaits_usual = isinstance(usual, Unknown) and usual.starting
@@ -258,6 +258,8 @@ def _judge(
             reason = unsure if finite else nothing_read(result)
             return Raw(Level.UNKNOWN, value, reason, age, starting=memory.awaits_usual and bool(finite))
         warn, crit = _times(signal, base)
+    elif signal.usual is not None:
+        base = _baseline(signal, result, memory, kept)[0]
     if signal.per_market and (paused.names or paused.tempo != 1.0):
         if paused.every:
             return Raw(Level.UNKNOWN, None, "every market is paused", age)
@@ -324,8 +326,8 @@ def _baseline(
     history at hand can still say that something is bad. What stays changed is taken up when the old
     is forgotten (`KEEP_S`).
     """
-    assert signal.baseline is not None and signal.promql is not None
-    span = signal.baseline
+    assert signal.normal_s is not None and signal.promql is not None
+    span = signal.normal_s
     now = result.evaluated_at if result.evaluated_at is not None else memory.points[-1][0] if memory.points else 0.0
     if memory.known is None and kept is not None:
         memory.known = kept.get(signal.promql, now)
@@ -345,7 +347,7 @@ def _baseline(
         memory.known = base if sure else None
     if base is None:
         return None, _waits(memory) or too_short(memory.points, now)
-    if base.value < 0 or (base.value == 0 and signal.direction == "above"):
+    if signal.baseline is not None and (base.value < 0 or (base.value == 0 and signal.direction == "above")):
         return None, f"the baseline is {base.value:g}: no multiple of it is a threshold"
     return base, "" if sure else _waits(memory) or f"what is usual is known of {base.span_s / 60:.0f} min only"
 
@@ -357,9 +359,9 @@ def _waits(memory: _Memory) -> str:
 def _acceptable(signal: SignalDef, long: Usual, memory: _Memory, now: float) -> bool:
     """Tell whether a long window may become what is normal: not where it holds an incident."""
     known = memory.known
-    if known is None or not known.enough(signal.baseline or 0.0):
+    if known is None or not known.enough(signal.normal_s or 0.0):
         return True
-    warn, crit = _times(signal, known)
+    warn, crit = _times(signal, known) if signal.baseline is not None else (signal.warn, signal.crit)
     bad = [judge(value, signal.direction, warn, crit) is not Level.OK for at, value in memory.points if at > now - 3600]
     return judge(long.value, signal.direction, warn, crit) is Level.OK and sum(bad) <= WELL_SHARE * len(bad)
 
@@ -393,6 +395,6 @@ def _words(
     limit = with_unit(threshold, signal.unit)
     side = f"from {limit}" if signal.direction == "above" else f"at {limit} or less"
     words = f"{with_unit(value, signal.unit)}: {level.value} {side}"
-    if base is not None:
+    if base is not None and signal.baseline is not None:
         words += f", usual {with_unit(base.value, signal.unit)}" + (f" ({base.words})" if base.kept else "")
     return f"{words} ({who})" if who else words

@@ -49,7 +49,8 @@ class SignalDef(Entry, frozen=True, kw_only=True):
     `value` names a value of another source: `kubernetes.ready.SERVICE`,
     `kubernetes.unready.SERVICE` (desired − ready), `kubernetes.restarts.SERVICE` (restarts within
     the last 10 min), `kubernetes.pods.SERVICE` (terminating included), ... With `baseline` the
-    thresholds are multiples of the median over that window. With `change` likewise for ratios that
+    thresholds are multiples of the median over that window; with `usual` they are not, and what is
+    normal over that window is what a proof returns to. With `change` likewise for ratios that
     should not move. `only-with` names a signal without which a good value says nothing: no reveal
     is rejected where none is tried. `absent = 0` says that an empty vector really means that number
     (counters born at the first event). Several samples: the worst decides, and its labels are
@@ -66,6 +67,7 @@ class SignalDef(Entry, frozen=True, kw_only=True):
     hold: float = msgspec.field(default=0.0, name="for")  # seconds a worse level must hold before it counts
     max_age: float = 30.0
     baseline: float | None = None  # seconds
+    usual: float | None = None  # seconds: what is normal over them, beside thresholds of their own
     history: float = 900.0  # seconds of sparkline
     absent: float | None = None
     only_with: str | None = None
@@ -73,6 +75,11 @@ class SignalDef(Entry, frozen=True, kw_only=True):
     off: str = ""  # why it is taken out, by who has not what it reads: neither ok nor unknown
     unsafe: bool = False  # holds → what is published may be wrong: publish safety is not ensured (divergence)
     dangerous: bool = False  # holds → re-enabling publishing or relaxing a guardrail is dangerous (invalid signatures)
+
+    @property
+    def normal_s(self) -> float | None:
+        """Return over how many seconds what is normal is learned; None: it is not."""
+        return self.baseline if self.baseline is not None else self.usual
 
 
 class Stage(Entry, frozen=True, kw_only=True):
@@ -123,9 +130,9 @@ class Validation(Entry, frozen=True, kw_only=True):
 
     `expect`: "ok" = the signal's level is ok; "rises" = its value is at least `share` of normal
     (the signal's baseline), without a baseline ok and clearly above all that was read before the
-    step; "falls" = ok and clearly below all that; "near-baseline" = within `tolerance` (a ratio) of
-    normal, or ok without one. `only-with` names a signal that must be ok for the line to mean
-    anything: there are no errors where nothing is tried.
+    step; "falls" = ok and clearly below all that; "near-baseline" = no worse than normal by more
+    than `tolerance` of the way to its warning, or ok without one. `only-with` names a signal that
+    must be ok for the line to mean anything: there are no errors where nothing is tried.
     """
 
     item: str | None = None

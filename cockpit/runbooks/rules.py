@@ -75,8 +75,9 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
                 _positive(entry, path, ("within", "tolerance", "share"), report)
                 if entry.expect == "near-baseline" and entry.signal in names.signals:
                     signal = found.get(("signals", entry.signal))
-                    if isinstance(signal, SignalDef) and signal.baseline is None:
-                        report((*path, "expect"), f"expected a signal with `baseline`: {entry.signal} has none")
+                    if isinstance(signal, SignalDef) and signal.normal_s is None:
+                        words = f"expected a signal with `baseline` or `usual`: {entry.signal} has none"
+                        report((*path, "expect"), words)
                 if not 0 <= entry.hold < entry.within:
                     report((*path, "hold"), "expected a number from 0 to below `within`")
             case Triage():
@@ -119,7 +120,9 @@ def _signal(signal: SignalDef, path: Path, names: Names, report: Report) -> None
             report((*path, "warn"), f'expected {side} `crit` ({signal.crit:g}), as direction is "{signal.direction}"')
     if signal.only_with is not None:
         check_names((signal.only_with,), (*path, "only-with"), names.signals, "signal", report, single=True)
-    _positive(signal, path, ("max-age", "history", "baseline"), report)
+    _positive(signal, path, ("max-age", "history", "baseline", "usual"), report)
+    if signal.usual is not None and (signal.promql is None or signal.baseline is not None):
+        report((*path, "usual"), "expected only with `promql`, and without `baseline`")
     if not 0 <= signal.hold < math.inf:
         report((*path, "for"), "expected a number of seconds, 0 or more")
     if signal.baseline is not None:

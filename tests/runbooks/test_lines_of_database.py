@@ -71,3 +71,11 @@ def test_half_the_cadence_publishes_half_as_often() -> None:
     board, cluster = operator.observer.board(), operator.situation().cluster
     found = evaluator.evaluate(board, cluster, operator.world.clock.now(), tempo=tempo([line]))
     assert not found["commit-rate"].level.bad
+
+
+def test_what_is_usual_is_known_beside_a_threshold_of_its_own() -> None:
+    """9.validation.1: the baseline of 5xx is learned; its thresholds stay 1 % and 5 %."""
+    calm = Operator("calm", load()).situation().signals["api-5xx"]
+    assert calm.baseline is not None and 0 < calm.baseline < 0.5 and (calm.warn, calm.crit) == (1.0, 5.0)
+    line = next(v for v in load().runbook("9").validation if v.item == "9.validation.1")
+    assert line.expect == "near-baseline"

@@ -92,9 +92,9 @@ class Observer:
         if not self._usual or now - self._usual_at >= NORMALS_EVERY_S:
             self._usual_at = now
             self._usual = {
-                name: self._ask(signal.promql, min(signal.baseline, NORMALS_S), now)
+                name: self._ask(signal.promql, min(signal.normal_s, NORMALS_S), now)
                 for name, signal in self._signals.items()
-                if signal.promql is not None and signal.baseline is not None
+                if signal.promql is not None and signal.normal_s is not None
             }
         return self._usual
 

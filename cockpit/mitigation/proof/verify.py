@@ -52,7 +52,9 @@ def holds(line: Validation, status: SignalStatus | None, was: Was | None) -> tup
     if line.expect == "near-baseline":
         if normal is None:
             return (False, trouble) if trouble else (None, "what is usual of it is not known")
-        near = abs(value - normal) <= abs(normal) * line.tolerance
+        way = abs(status.warn - normal) if status.warn is not None else 0.0
+        worse = value - normal if status.direction == "above" else normal - value
+        near = worse <= line.tolerance * max(abs(normal), way)
         return near, "" if near else f"{value:.4g}, usually {normal:.4g}{_of(status)}"
     if line.expect == "rises" and normal is not None:
         enough = value >= line.share * normal

@@ -26,9 +26,9 @@ def query_specs(runbooks: Runbooks) -> dict[str, Spec]:
 def baseline_specs(runbooks: Runbooks) -> dict[str, tuple[str, float]]:
     """Return (promql, seconds) by signal of the long windows that say what is normal."""
     return {
-        name: (signal.promql, signal.baseline)
+        name: (signal.promql, signal.normal_s)
         for name, signal in runbooks.signals.items()
-        if signal.promql is not None and signal.baseline is not None and not signal.off
+        if signal.promql is not None and signal.normal_s is not None and not signal.off
     }
 
 

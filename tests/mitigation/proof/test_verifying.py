@@ -37,7 +37,12 @@ def commits(level: Level = Level.OK, value: float | None = 100.0, **more: object
         (line("rises"), commits(value=1), 0.0, True),
         (line("falls"), commits(value=5), 20.0, True),
         (line("near-baseline"), commits(value=110, baseline=118.0), None, True),
-        (line("near-baseline"), commits(value=50, baseline=118.0), None, False),
+        (line("near-baseline"), commits(value=50, baseline=118.0, direction="below"), None, False),
+        # 9.validation.1: back to what is usual, not merely below the threshold
+        (line("near-baseline"), commits(value=0.3, baseline=0.1, warn=1.0), None, True),
+        (line("near-baseline"), commits(value=0.5, baseline=0.1, warn=1.0), None, False),
+        (line("near-baseline"), commits(value=0.0, baseline=0.1, warn=1.0), None, True),
+        (line("near-baseline"), commits(value=0.2, baseline=0.0, warn=1.0), None, True),
         (line("near-baseline"), commits(Level.WARN, value=50), None, False),
     ],
 )
