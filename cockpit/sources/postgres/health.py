@@ -122,7 +122,7 @@ async def connections(ask: Ask, server: Server) -> Seen:
     total, hidden = sum(row[2] for row in rows), sum(row[3] for row in rows)
     seen = Connections(
         total=total,
-        limit=limit,
+        limit=int(limit),
         by_state=_groups(states),
         by_application=_groups(applications)[:20],
         database=safe(server.database, 63),

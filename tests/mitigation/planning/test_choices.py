@@ -142,7 +142,7 @@ def test_markets_are_those_of_the_chain_and_of_the_outputs() -> None:
     now = situation(
         solana={"markets": reading("x", accounts)}, queries={"output-age": by("market", NBA=12.0, CPI=80.0)}
     )
-    assert offered("markets", now) == [("CPI", "output 80 s old"), ("NBA", "PAUSED, output 12 s old")]
+    assert offered("markets", now) == [("CPI", "output 80 s old"), ("NBA", "PAUSED, Sports, output 12 s old")]
     assert offered("markets", situation()) == []
 
 
