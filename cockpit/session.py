@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cockpit.mitigation.context import Backends
     from cockpit.mitigation.executor import Executor
     from cockpit.model.plan import Progress, Unfinished
-    from cockpit.model.runbook import Param, Runbooks
+    from cockpit.model.runbook import Param, Runbooks, Step
     from cockpit.model.situation import Situation
     from cockpit.sources.kubernetes.log_follower import LogFollower
 
@@ -346,6 +346,20 @@ class Session:
         from cockpit.mitigation.choices.live import choices
 
         return choices(param, self.runbooks, self.settings.of(RPC_ENDPOINTS), self.situation)
+
+    def offers(self, step: Step) -> dict[str, list[tuple[str, str]]]:
+        """Return what a form offers for each parameter, with what each value would do now."""
+        from cockpit.mitigation.choices.preset import offers
+
+        endpoints, now = self.settings.of(RPC_ENDPOINTS), self.situation
+        return {param.name: offers(step, param, self.runbooks, endpoints, now) for param in step.params}
+
+    def presets(self, step: Step) -> tuple[dict[str, str], dict[str, str]]:
+        """Return what each parameter starts with in a form, and what its target is now."""
+        from cockpit.mitigation.choices.preset import now_of, presets
+
+        now = self.situation
+        return presets(step, self.runbooks, self.settings.of(RPC_ENDPOINTS), now), now_of(step, now)
 
 
 def journal_path(settings: Settings) -> Path:

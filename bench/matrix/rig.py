@@ -19,6 +19,9 @@ from cockpit.drill.world import HISTORY_S
 from cockpit.engine import Engine
 from cockpit.journal.journal import Journal
 from cockpit.journal.operator import Operator
+from cockpit.mitigation.choices.effects import TAKEN, WAITING
+from cockpit.mitigation.choices.markets import RISK
+from cockpit.mitigation.choices.markets import SOURCES as IMPLIED
 from cockpit.mitigation.context import Backends, NetworkCli
 from cockpit.mitigation.executor import Executor
 from cockpit.model.runbook import Runbooks
@@ -147,7 +150,14 @@ async def rig(
 def _without_panels(runbooks: Runbooks) -> Runbooks:
     """Leave out the queries that panels alone show: nobody looks at them here."""
     params = [param for runbook in runbooks.runbooks for step in runbook.mitigations for param in step.params]
-    used = {*CROSS_CHECKED.values(), *(name for param in params for name in (param.choices_from or "").split(":"))}
+    used = {
+        *CROSS_CHECKED.values(),
+        IMPLIED,
+        RISK,
+        WAITING,
+        TAKEN,
+        *(name for param in params for name in (param.choices_from or "").split(":")),
+    }
     return replace(runbooks, queries={name: query for name, query in runbooks.queries.items() if name in used})
 
 

@@ -102,8 +102,10 @@ class MitigationController:
 
     async def ask(self, event: messages.AskParameters) -> None:
         step = event.step
-        live = {param.name: self._session.choices(param) for param in step.params}
-        dialog = overlays.ParametersDialog(event.runbook_id, step, live, appearance=self._app.appearance)
+        start, now = self._session.presets(step)
+        dialog = overlays.ParametersDialog(
+            event.runbook_id, step, self._session.offers(step), start, now, appearance=self._app.appearance
+        )
         await self._app.open_layer(dialog)
         self._explained_of[dialog] = dialog.unexplained
         self._app.run_worker(self._explain_choices(dialog, step), exit_on_error=False, group="choices")
@@ -111,9 +113,10 @@ class MitigationController:
     def refresh_choices(self) -> None:
         """Offer in an open form what is on offer now: more becomes known, measurements move on."""
         for dialog in self._app.base.query(overlays.ParametersDialog):
+            offers = self._session.offers(dialog.step)
             for param in dialog.step.params:
-                if param.choices_from:
-                    dialog.refill(param.name, self._session.choices(param))
+                if offers[param.name]:
+                    dialog.refill(param.name, offers[param.name])
             values = dialog.unexplained - self._explained_of.get(dialog, frozenset())
             if values:
                 self._explained_of[dialog] = dialog.unexplained

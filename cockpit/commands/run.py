@@ -14,7 +14,10 @@ import time
 from concurrent.futures import Future, wait
 from typing import Any
 
+from msgspec.structs import replace
+
 from cockpit.commands.prompt import Prompt
+from cockpit.commands.wanted import wanted_of
 from cockpit.errors import UnknownName, UsageProblem
 from cockpit.model.plan import CommandRun, DryRunState, Phase, Plan, Progress, Proof, Request, SqlRun, Verdict
 from cockpit.model.runbook import Runbook, Runbooks, Step
@@ -111,19 +114,27 @@ def _answer(session: Any, runbook: Runbook, step: Step, text: str | None) -> int
 def _sequence(session: Any, args: argparse.Namespace, runbook: Runbook, step: Step, parameters: dict[str, str]) -> int:
     """Carry out a sequence part by part; stop at the first that is not done.
 
-    A question, or something to look at, is for the screen.
+    What it will want to be confirmed with is said before. Something to look at is for the screen,
+    and so is a question that `--answer` does not answer.
     """
     from cockpit.mitigation.planning.sequence import parts_of
 
-    state, code = session.mitigations.sequence(runbook, step), 0
+    parts = parts_of(runbook, step)
+    state, code, answer = session.mitigations.sequence(runbook, step), 0, args.answer
+    if not args.json:
+        print("\n".join(wanted_of(parts, parameters)))
     while state.next is not None:
-        index, one = state.next, parts_of(runbook, step)[state.next]
+        index, one = state.next, parts[state.next]
         if not args.json:
             print(f"part {index + 1} of {len(state.items)}: {one.title}")
+        own = {name: value for name, value in parameters.items() if name in {p.name for p in one.params}}
+        if STEP_KINDS[one.kind].asks and answer and not args.dry_run:
+            session.mitigations.note_part(runbook.id, step.id, index, state.run, answer, "")
+            state, answer = session.mitigations.sequence(runbook, step, state.run), ""
+            continue
         if STEP_KINDS[one.kind].asks or STEP_KINDS[one.kind].opens_view:
             print(f"{one.question or one.title}\nthis part is answered on the screen; go on from here afterwards")
             return REFUSED
-        own = {name: value for name, value in parameters.items() if name in {p.name for p in one.params}}
         plan = session.mitigations.plan_part(runbook, step, index, own, state.run).result(60)
         code = Carrier(session, args).carry(plan)
         state = session.mitigations.sequence(runbook, step, plan.part.run)
@@ -144,6 +155,7 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
 
 def _check_parameters(runbook: Runbook, step: Step, given: dict[str, str], runbooks: Runbooks) -> None:
     """Raise UsageProblem for what no plan can be made of; the cluster is not asked."""
+    from cockpit.mitigation.choices.preset import WORKED_OUT
     from cockpit.mitigation.planning.sequence import parts_of
     from cockpit.mitigation.problem import PlanProblem
     from cockpit.mitigation.steps.parameters import resolve
@@ -157,8 +169,9 @@ def _check_parameters(runbook: Runbook, step: Step, given: dict[str, str], runbo
     try:
         for part in parts:
             own = {param.name for param in part.params} & given.keys()
+            asked = tuple(p for p in part.params if p.name in own or p.choices_from not in WORKED_OUT)
             if own or len(parts) == 1:
-                resolve(part, {name: given[name] for name in own}, runbooks)
+                resolve(replace(part, params=asked), {name: given[name] for name in own}, runbooks)
     except PlanProblem as problem:
         raise UsageProblem(problem.reason, problem.remedy) from None
 

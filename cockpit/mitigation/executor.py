@@ -30,6 +30,7 @@ from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.choices.live import offered
+from cockpit.mitigation.choices.preset import defaults
 from cockpit.mitigation.cluster.anchor import JournalAnchor, compared
 from cockpit.mitigation.cluster.lease import Lease
 from cockpit.mitigation.cluster.times import THROTTLED_READ_S
@@ -374,7 +375,8 @@ class Executor:
         return self._shared
 
     async def _plan(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> Plan:
-        request = plan_request(runbook, step, parameters, self._runbooks)
+        given = {**defaults(step, self._runbooks, self._situation()), **parameters}
+        request = plan_request(runbook, step, given, self._runbooks)
         return await self._prepare(await self._open(), request)
 
     async def _plan_part(
@@ -382,7 +384,8 @@ class Executor:
     ) -> Plan:
         part = part_of(self.sequence(runbook, step, run), index)
         one = parts_of(runbook, step)[index]
-        request = plan_request(runbook, one, parameters, self._runbooks)
+        given = {**defaults(one, self._runbooks, self._situation()), **parameters}
+        request = plan_request(runbook, one, given, self._runbooks)
         made = await self._prepare(await self._open(), replace(request, part=part))
         if made.nothing_to_do:  # so the sequence can go on: there is nothing to confirm
             words = f"{one.title}: it is so already, nothing was sent"

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 #: RFC 3339, or as PostgreSQL's recovery_target_time takes it.
 TIME = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}(:?\d{2})?)"
-_TIME = Param(name="time", type="string", title="restore to, with its zone (2026-11-23T04:10:00Z)", pattern=TIME)
+_TIME = Param(
+    name="time",
+    type="string",
+    title="restore to, with its zone (2026-11-23T04:10:00Z)",
+    pattern=TIME,
+    choices_from="restore-times",
+)
 #: Item, or a step's id where another has the item → the section that holds its command.
 _SECTIONS = {
     "14.restore.2": "restore",

@@ -46,11 +46,8 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
                 check_names(entry.signals, (*path, "signals"), names.signals, "signal", report)
             case Toggle():
                 check_names(entry.deployments, (*path, "deployments"), names.services, "service", report)
-                for key, value in (("safest", entry.safest), ("usual", entry.usual)):
-                    if value is not None and entry.values and value not in entry.values:
-                        report((*path, key), f"expected one of its values {', '.join(entry.values)}")
-                    elif value and entry.wrong(value):
-                        report((*path, key), entry.wrong(value))
+                if entry.safest and entry.wrong(entry.safest):
+                    report((*path, "safest"), entry.wrong(entry.safest))
                 _variable(entry, path, report)
             case Variable():
                 _variable(entry, path, report)
@@ -141,6 +138,8 @@ def _variable(row: Variable, path: Path, report: Report) -> None:
     if low is not None and high is not None and low > high:
         report((*path, "minimum"), f"expected at most `maximum` ({high:g})")
     check_unset(row, path, report)
+    if row.usual and row.wrong(row.usual):
+        report((*path, "usual"), row.wrong(row.usual))
     if row.schemes and row.type != "url":
         report((*path, "schemes"), 'expected only with type "url"')
 

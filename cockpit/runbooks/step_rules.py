@@ -13,6 +13,7 @@ from cockpit.runbooks.conditions import check_direction
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.references import BRACES, Names, check_names, check_pattern, check_view
 from cockpit.runbooks.shape import Report
+from cockpit.text import clean
 
 #: What stands for the network's cluster in a program's words, without being declared.
 CLUSTER = "cluster"
@@ -83,8 +84,12 @@ def _own_rules(step: Step, path: Path, report: Report) -> None:
     if "expect" in knows:
         if ("reads" in args) != ("expect" in args):
             report((*path, "args"), "expected `reads` and `expect` together")
-        if "expect" in args:
-            check_pattern(args["expect"], (*path, "args", "expect"), report)
+        for key in ("expect", "absent"):
+            if key in args:
+                check_pattern(args[key], (*path, "args", key), report)
+        for key in ("absent", "with"):
+            if key in args and "reads" not in args:
+                report((*path, "args", key), "expected only with `reads`")
     if "statement" in knows and args.get("statement"):
         _statement(args["statement"], (*path, "args", "statement"), report)
     if "opens" in knows and args.get("opens", "incident") != "incident":
@@ -128,7 +133,7 @@ def _texts(step: Step) -> Iterator[tuple[Path, str]]:
     for name, text in step.env.items():
         yield ("env", name), text
     for name, text in step.args.items():
-        if name != "filter":  # a regular expression has braces of its own
+        if name not in ("filter", "absent"):  # a regular expression has braces of its own
             yield ("args", name), text
     for index, text in enumerate(step.argv):
         yield ("argv", index), text
@@ -166,13 +171,36 @@ def _bounds(low: int | None, high: int | None) -> str:
     return f"at least {low}" if low is not None else f"at most {high}"
 
 
+#: Live lists that need no more to be named.
+_LISTS = (
+    "markets",
+    "connectors",
+    "signers",
+    "signer-keys",
+    "signer-threshold",
+    "next-signer-set",
+    "signer-sets",
+    "restore-times",
+    "agents-for-keys",
+    "stuck-pods",
+    "rpc-endpoints",
+    "pg-sessions",
+)
+
+
 def _choices_from(source: str, path: Path, names: Names, report: Report) -> None:
     parts = source.split(":")
     match parts:
-        case ["rpc-endpoints" | "markets" | "connectors" | "signers" | "signer-keys" | "stuck-pods" | "pg-sessions"]:
+        case [plain] if plain in _LISTS:
             return
         case ["pg-missing-indexes", "table" | "columns" | "index"] | ["pg-tables", "vacuum" | "analyze"]:
             return
+        case ["signer-keys", "new"]:
+            return
+        case ["unusual-keys" | "usual-values", name] if name:
+            return
+        case ["before", name]:
+            check_names((name,), path, names.services, "service", report, single=True)
         case ["markets", name]:
             check_names((name,), path, names.signals, "signal", report, single=True)
         case ["toggle", name]:
@@ -187,11 +215,22 @@ def _choices_from(source: str, path: Path, names: Names, report: Report) -> None
             check_names((toggle,), path, names.toggles, "toggle", report, single=True)
             check_names((name,), path, names.queries, "query", report, single=True)
         case _:
-            report(
-                path,
-                "expected markets, markets:SIGNAL, connectors, signers, signer-keys, stuck-pods, rpc-endpoints, "
-                "toggle:NAME, images:SERVICE, revisions:SERVICE, ran-with:SERVICE:VARIABLE, "
-                "pg-missing-indexes:table|columns|index, pg-tables:vacuum|analyze, pg-sessions, "
-                "label:QUERY:LABEL or joined:TOGGLE:QUERY:LABEL, "
-                f"got {source!r}",
-            )
+            report(path, f"expected one of {', '.join((*_LISTS, *_NAMED))}, got {clean(source, 40)!r}")
+
+
+#: Live lists that are of something that is named.
+_NAMED = (
+    "toggle:NAME",
+    "images:SERVICE",
+    "revisions:SERVICE",
+    "before:SERVICE",
+    "ran-with:SERVICE:VARIABLE",
+    "unusual-keys:CONFIGMAP",
+    "usual-values:CONFIGMAP",
+    "signer-keys:new",
+    "markets:SIGNAL",
+    "pg-missing-indexes:table|columns|index",
+    "pg-tables:vacuum|analyze",
+    "label:QUERY:LABEL",
+    "joined:TOGGLE:QUERY:LABEL",
+)

@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from cockpit.model.runbook import Param
 from panels.dialogs.values import Choice, bounds, problem
+from panels.dialogs.values import shown as shown_value
 from panels.kit.layer import Layer
 from panels.kit.lines_view import LinesView
 from panels.kit.marks import SIGN, ink
@@ -108,17 +109,27 @@ class Field(Vertical):
     Field Static { height: auto; width: 1fr; }
     """
 
-    def __init__(self, param: Param, choices: Sequence[Choice], current: str | None, appearance: Appearance) -> None:
+    def __init__(
+        self,
+        param: Param,
+        choices: Sequence[Choice],
+        current: str | None,
+        appearance: Appearance,
+        *,
+        now: str | None = None,
+    ) -> None:
+        """Make it; `current` is what it starts with, `now` what it would change."""
         super().__init__()
         self.param = param
         self.choices = list(choices)
         self.appearance = appearance
         self.current = current
+        self.now = now
         self.touched = False
         self.list = ChoiceList(choices, appearance) if choices else None
         self._late = False  # the list came after the form, and nobody has been at it: its cursor is no choice yet
         self._notes: dict[str, str] = {}  # what was worked out of a value, which takes longer than to list it
-        typed = not choices or param.type in ("url", "string", "image")
+        typed = not choices or param.type in ("int", "url", "string", "image")
         start = (
             ""
             if choices
@@ -135,6 +146,9 @@ class Field(Vertical):
         hint = bounds(self.param)
         if hint:
             title.append(f"   {hint}", style=ink(self.appearance, "dim"))
+        if self.now is not None:
+            shown = shown_value(self.param, self.now) or "(empty)"
+            title.append(f"   now {shown}", style=ink(self.appearance, "text"))
         if self.param.choices_from and not self.choices:
             kind = self.param.choices_from.partition(":")[0].replace("-", " ")
             title.append(f"   no live list of {kind} yet: type it, or wait", style=ink(self.appearance, "unknown"))

@@ -30,7 +30,8 @@ from panels.messages import Cancelled, PlanStep
 class ParametersDialog(Layer):
     """Asks for `step.params`; posts PlanStep with all of them, or Cancelled.
 
-    `live` holds (value, note) pairs by parameter.
+    `live` holds (value, note) pairs by parameter, `current` what each starts with, `now` what its
+    target is.
     """
 
     DEFAULT_CSS = """
@@ -51,15 +52,22 @@ class ParametersDialog(Layer):
         step: Step,
         live: Mapping[str, Sequence[tuple[str, str]]] | None = None,
         current: Mapping[str, str] | None = None,
+        now: Mapping[str, str] | None = None,
         *,
         appearance: Appearance | None = None,
     ) -> None:
         super().__init__(step.title, appearance)
         self.runbook_id = runbook_id
         self.step = step
-        now = current or {}
+        start, present = current or {}, now or {}
         self.fields = [
-            Field(param, offer(param, (live or {}).get(param.name, ())), now.get(param.name), self.appearance)
+            Field(
+                param,
+                offer(param, (live or {}).get(param.name, ())),
+                start.get(param.name),
+                self.appearance,
+                now=present.get(param.name),
+            )
             for param in step.params
         ]
 

@@ -88,7 +88,7 @@ CASES = {
         + 'kind = "scale"\nservice = "m0-quant"\nreplicas = "{n}"\nparams = [{ name = "n", choices-from = "moon" }]',
         12,
         "runbook[mine].mitigations[0].params[0].choices-from",
-        "rpc-endpoints, toggle:NAME",
+        "got 'moon'",
     ),
     "an unknown service": (
         STEP + 'kind = "restart"\nservice = "m0-qaunt"',

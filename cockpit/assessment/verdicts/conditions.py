@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cockpit.assessment.baseline import amount
 from cockpit.assessment.imagehistory import runs
+from cockpit.assessment.usual.configs import unusual
 from cockpit.model.observed.cluster import Cluster, Workload
 from cockpit.model.reading import NOTHING_READ, Reading, kind_unknown
 from cockpit.model.runbook import Condition, Runbooks
@@ -85,6 +86,8 @@ def status_of(condition: Condition, known: Known) -> ConditionStatus:
         return _of_toggle(condition, condition.toggle, known.toggles)
     if condition.scales is not None:
         return _scales(condition.scales, known)
+    if condition.unusual is not None:
+        return _unusual(condition.unusual, known)
     service, _, name = (condition.capability or condition.changed or condition.sets or "").partition(":")
     if condition.capability is not None:
         return _capable(service, name, known)
@@ -206,6 +209,16 @@ def _set(service: str, variable: str, known: Known) -> ConditionStatus:
         return ConditionStatus(None, f"{variable} comes from {held.source or 'elsewhere'}")
     value = held.value if held is not None else None
     return ConditionStatus(bool(value), f"{variable} is {value}" if value else f"{variable} is not set")
+
+
+def _unusual(name: str, known: Known) -> ConditionStatus:
+    """Tell whether a key of a ConfigMap differs from what the runbooks say is usual."""
+    found = unusual(known.runbooks, known.cluster, known.namespaces, name)
+    if isinstance(found, str):
+        return ConditionStatus(None, found)
+    if not found:
+        return ConditionStatus(False, f"every key of {name} that has a usual value is as usual")
+    return ConditionStatus(True, ", ".join(f"{key} is {now}, usually {usual}" for key, now, usual in found))
 
 
 def _minutes(seconds: float) -> str:

@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING
 
 from cockpit.assessment.baseline import amount
 from cockpit.assessment.imagehistory import Ran, runs
+from cockpit.assessment.usual.configs import unusual
 from cockpit.mitigation.choices import markets as of_markets
 from cockpit.mitigation.choices.database import choices as of_database
+from cockpit.mitigation.choices.restore import replicas_before, restore_times
+from cockpit.mitigation.choices.signing import keys_on_offer, next_set, sets_to_use, thresholds
 from cockpit.model.reading import Unknown, believed, last_known, light_of
 from cockpit.sources.solana.values import unfit
 from cockpit.text import clean, counted, url_hint
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from cockpit.sources.solana.settings import RpcEndpoint
 
 Choices = list[tuple[str, str]]
+_OF_SETS = {"next-signer-set": next_set, "signer-threshold": thresholds, "signer-sets": sets_to_use}
 _LONGEST_MARKET = 64  # characters; the program's accounts hold no longer name
 
 
@@ -60,7 +64,17 @@ def choices(param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], 
     if kind == "signers":
         return _labels(runbooks, situation, "signer-p95", "signer")
     if kind == "signer-keys":
-        return _signer_keys(situation)
+        return keys_on_offer(situation, new=rest == "new")
+    if kind in _OF_SETS:
+        return _OF_SETS[kind](situation)
+    if kind == "restore-times":
+        return restore_times(situation)
+    if kind in ("unusual-keys", "usual-values"):
+        return _not_as_usual(runbooks, situation, kind, rest)
+    if kind == "before":
+        return replicas_before(situation, rest)
+    if kind == "agents-for-keys":
+        return _agents_for_keys(situation)
     if kind == "markets":
         return _markets(runbooks, situation, rest)
     if kind == "stuck-pods":
@@ -184,17 +198,23 @@ def _accounts(situation: Situation) -> dict[str, MarketState]:
     return {m.market_id: m for m in accounts.values()}
 
 
-def _signer_keys(situation: Situation) -> Choices:
-    """Return the keys that the agents report now, and those on the chain, one value each."""
-    offers = []
-    reports = last_known(believed(situation.probes.get("signers"), situation.mono))
-    held = [report.pubkey for report in (reports or {}).values() if report.pubkey]
-    if held:
-        offers.append((" ".join(held), f"{counted(len(held), 'key')}, as agents report them now"))
+def _not_as_usual(runbooks: Runbooks, situation: Situation, kind: str, configmap: str) -> Choices:
+    """Return the keys of a ConfigMap that are not as usual, or the usual values of them."""
+    found = unusual(runbooks, situation.cluster, situation.namespaces, configmap)
+    differ = [] if isinstance(found, str) else found
+    if kind == "unusual-keys":
+        return [(key, f"{now} now, usually {usual}") for key, now, usual in differ]
+    return [(usual, f"the usual {key}") for key, _, usual in differ]
+
+
+def _agents_for_keys(situation: Situation) -> Choices:
+    """Return numbers of agents with which each key has one more: fewer change nothing."""
     account = last_known(believed(situation.solana.get("signer-set"), situation.mono))
-    if account is not None:
-        offers.append((" ".join(account.pubkeys), f"{counted(len(account.pubkeys), 'key')} of the set on the chain"))
-    return offers
+    reports = last_known(believed(situation.probes.get("signers"), situation.mono))
+    keys = (
+        len(account.pubkeys) if account is not None else len({r.pubkey for r in (reports or {}).values() if r.pubkey})
+    )
+    return [(str(keys * each), f"{each} agents for each of the {keys} keys") for each in (2, 3)] if keys else []
 
 
 def _stuck_pods(situation: Situation) -> Choices:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cockpit.mitigation.choices.effects import effect
 from cockpit.mitigation.choices.live import choices
 from cockpit.model.sections.order import Way, safe_value, way
 from cockpit.model.step_previews import value_now, values_set
@@ -21,12 +22,84 @@ def presets(
     """Return what each parameter starts with; one of which nothing is known is left out."""
     found: dict[str, str] = {}
     for param in step.params:
-        value = preset(step, param, situation)
+        source = param.choices_from or ""
+        listed = choices(param, runbooks, endpoints, situation) if source in WORKED_OUT or BEFORE in source else []
+        value = next((one for one, _ in listed if _goes_on(step, param, one, situation)), None)
+        if value is None:
+            value = preset(step, param, situation)
         if value is None and param.default is None:
-            value = next((one for one, _ in choices(param, runbooks, endpoints, situation)), None)
+            offered = [one for one, _ in choices(param, runbooks, endpoints, situation)]
+            value = next((one for one in offered if _goes_on(step, param, one, situation)), None)
         if value is not None:
             found[param.name] = value
     return found
+
+
+#: Live lists of numbers that are worked out: the first is a default without a screen, too.
+WORKED_OUT = ("agents-for-keys", "next-signer-set", "signer-threshold")
+#: The head of the list of what the journal knows of before: it goes before the runbook's default.
+BEFORE = "before:"
+_FURTHER = 2  # more values that a form offers beyond the preset
+
+
+def defaults(step: Step, runbooks: Runbooks, situation: Situation | None) -> dict[str, str]:
+    """Return what stands for parameters that are not given: never which market or image."""
+    found = presets(step, runbooks, (), situation)
+    known = {p.name for p in step.params if p.default is not None or p.choices_from in WORKED_OUT}
+    return {name: value for name, value in found.items() if name in known}
+
+
+def offers(
+    step: Step, param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], situation: Situation | None
+) -> list[tuple[str, str]]:
+    """Return what a form offers: live or fixed values, each with what it would do now."""
+    now = _now(step, param, situation)
+    listed = choices(param, runbooks, endpoints, situation)
+    if now is None or step.direction is None:
+        return listed
+    if listed:
+        return [(value, _joined(_would(step, param, now, value), note)) for value, note in listed]
+    first = preset(step, param, situation)
+    if param.type != "int" or first is None or step.direction not in ("raises", "lowers"):
+        return []
+    values = [first]
+    for _ in range(_FURTHER):
+        further = safe_value(step.direction, values[-1], int(values[-1]), param.minimum, param.maximum)
+        if further is not None and str(further) not in values:
+            values.append(str(further))
+    return [(value, _joined(f"{now} → {value}", effect(step, value, situation))) for value in values]
+
+
+def _would(step: Step, param: Param, now: str, value: str) -> str:
+    if value == now:
+        return "as now"
+    against = step.direction is not None and way(step.direction, now, value, param.choices) is Way.AGAINST
+    return f"the wrong way: now {now}" if against else ""
+
+
+def _joined(*words: str) -> str:
+    return "; ".join(word for word in words if word)
+
+
+def now_of(step: Step, situation: Situation | None) -> dict[str, str]:
+    """Return what each parameter's target is now, where that is known."""
+    known = {param.name: _now(step, param, situation) for param in step.params}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _goes_on(step: Step, param: Param, value: str, situation: Situation | None) -> bool:
+    """Tell whether a value on offer goes the step's way, as far as that is known."""
+    now = _now(step, param, situation)
+    if now is None or step.direction is None:
+        return True
+    found = way(step.direction, now, value)
+    return found is Way.ALONG if step.direction in ("raises", "lowers") else found is not Way.AGAINST
+
+
+def _now(step: Step, param: Param, situation: Situation | None) -> str | None:
+    """Return the value now of what the parameter sets; None: not known."""
+    name = next((name for name, text in values_set(step).items() if text == "{" + param.name + "}"), None)
+    return value_now(step, name, situation) if name is not None and situation is not None else None
 
 
 def preset(step: Step, param: Param, situation: Situation | None) -> str | None:
@@ -36,8 +109,7 @@ def preset(step: Step, param: Param, situation: Situation | None) -> str | None:
     """
     if param.default is None or situation is None or step.direction is None:
         return None if param.default is None else str(param.default)
-    name = next((name for name, text in values_set(step).items() if text == "{" + param.name + "}"), None)
-    now = value_now(step, name, situation) if name is not None else None
+    now = _now(step, param, situation)
     if now is None:
         return str(param.default)
     if param.choices:

@@ -9,7 +9,7 @@ overridden, CONFIRM and UNKNOWN want the target's name typed, and the override i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
@@ -21,6 +21,8 @@ from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.kind import Draft, Patch
 from cockpit.mitigation.planning import direction as of_direction
 from cockpit.mitigation.planning.comes_back import endpoint_back, symptoms_back
+from cockpit.mitigation.planning.restore import restorable
+from cockpit.mitigation.planning.rotation import rotation
 from cockpit.mitigation.steps.parameters import DIGEST
 from cockpit.model.plan import DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks, Step
@@ -50,6 +52,7 @@ class GuardInput:
     journal_problems: tuple[str, ...] = ()
     proven: Mapping[str, Any] | None = None
     step: Step | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 Guard = Callable[[GuardInput], GuardResult | None]
@@ -208,6 +211,10 @@ def only_if(given: GuardInput) -> GuardResult | None:
     return of_direction.allowed(given.step, given.runbooks, given.situation, given.mono)
 
 
+def restore_bounds(given: GuardInput) -> GuardResult | None:
+    return restorable(given.step, given.values, given.situation, given.mono)
+
+
 @of_object
 def pausing(given: GuardInput, patch: Patch) -> GuardResult | None:
     if patch.template and paused(patch.subject.obj):
@@ -334,6 +341,7 @@ GUARDS: tuple[Guard, ...] = (
     direction,
     backwards,
     only_if,
+    restore_bounds,
     pausing,
     deleting,
     namesake,
@@ -375,7 +383,8 @@ def judge_idle(given: GuardInput) -> tuple[GuardResult, ...]:
 
 def judge(given: GuardInput) -> tuple[GuardResult, ...]:
     found = tuple(result for guard in GUARDS if (result := guard(given)) is not None)
-    return (*found, *given.draft.guards)
+    sets = rotation(given.step, given.values, given.situation, given.mono)
+    return (*found, *sets, *given.draft.guards)
 
 
 def _result(guard: str, verdict: Verdict, reason: str, *about: str) -> GuardResult:

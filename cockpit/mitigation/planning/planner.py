@@ -161,6 +161,7 @@ class Planner:
             journal_problems=request.journal_problems,
             proven=request.proven,
             step=request.step,
+            values=request.values,
         )
         return guards.judge_idle(given) if draft.nothing_to_do else guards.judge(given)
 

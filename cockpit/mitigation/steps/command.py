@@ -325,9 +325,28 @@ async def read_back(scope: Mapping[str, Any], context: StepContext) -> bool | No
     argv, _ = words_of(reading, known, context.backends.network_cli)
     env = process.environment(context.backends.network_cli.env)
     ended = await process.run(argv, env, min(_READ_S, time_limit(reading, context.backends.network_cli)), context.clock)
+    said = "\n".join(ended.output)
+    if not ended.timed_out and step.args.get("absent") and compiled(step.args["absent"]).found_in(said):
+        return False
     if ended.status != 0 or ended.timed_out:
         return None
-    return compiled(step.args["expect"]).found_in("\n".join(ended.output))
+    if not compiled(step.args["expect"]).found_in(said):
+        return False
+    wanted = _words(step, values)
+    missing = [word for word in wanted if not re.search(rf"(?<![\w]){re.escape(word)}(?![\w])", said)]
+    if missing:
+        raise PlanProblem(
+            f"{step.args.get('kind') or 'it'} {_target(step, values, argv)} is there already, and is another: "
+            f"it lacks {', '.join(clean(word, 60) for word in missing[:2])}{' …' if len(missing) > 2 else ''}",
+            "choose another id",
+        )
+    return True
+
+
+def _words(step: Step, values: Mapping[str, str]) -> list[str]:
+    """Return the words that what is read back must have, for it to be what the step makes."""
+    text = step.args.get("with", "")
+    return [word for word in re.split(r"[\s,]+", filled(text, values, f"step {step.id}: args.with")) if word]
 
 
 async def _before(

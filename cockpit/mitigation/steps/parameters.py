@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.runbook import Param, Runbooks, Step
+from cockpit.oracle import base58
 from cockpit.patterns import compiled
 from cockpit.text import clean
 
@@ -52,6 +53,8 @@ def _checked(step: Step, param: Param, given: str | None, runbooks: Runbooks) ->
         _check_url(value, wrong)
     elif param.type == "image" and not DIGEST.fullmatch(value):
         raise wrong("an image with its digest, NAME@sha256:… (64 hex digits)")
+    if (param.choices_from or "").partition(":")[0] == "signer-keys":
+        _check_keys(value, wrong)
     choices = _choices(param, runbooks)
     if choices and value not in choices:
         raise wrong("one of " + ", ".join(choices))
@@ -60,6 +63,17 @@ def _checked(step: Step, param: Param, given: str | None, runbooks: Runbooks) ->
     if param.pattern is not None and not compiled(param.pattern).is_whole(value):
         raise wrong(f"something like {param.pattern}")
     return value
+
+
+def _check_keys(value: str, wrong: Callable[[str], PlanProblem]) -> None:
+    """Refuse what is no public key of Solana, and a key that is there twice."""
+    keys = [word for word in re.split(r"[\s,]+", value) if word]
+    odd = next((key for key in keys if base58.pubkey(key) is None), None)
+    if odd is not None or not keys:
+        raise wrong(f"public keys (base58, 32 bytes each); {clean(odd or '', 60) or 'nothing'} is none")
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise wrong(f"each key once; {clean(twice, 60)} is there twice")
 
 
 def _check_url(value: str, wrong: Callable[[str], PlanProblem]) -> None:

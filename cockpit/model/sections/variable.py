@@ -31,6 +31,7 @@ class Variable(Entry, frozen=True, kw_only=True):
     minimum: float | None = None
     maximum: float | None = None
     unset: str | None = None
+    usual: str | None = None
     note: str = ""
 
     @property
@@ -87,5 +88,4 @@ class Toggle(Variable, frozen=True, kw_only=True):
     secret: bool = False
     url: bool = False  # shown as scheme and host only
     safest: str | None = None
-    usual: str | None = None
     configmap: str | None = None  # where it may live instead, e.g. m0-engine-config

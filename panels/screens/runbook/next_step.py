@@ -197,18 +197,13 @@ def _reads(step: Step, runbook: Runbook) -> bool:
     return _only_reads(step) or any(other.args.get("reads") == step.id for other in runbook.mitigations)
 
 
-def _mere_part(step: Step, runbook: Runbook, situation: Situation) -> bool:
-    """Tell whether it is harmless, and only a later part of a dangerous sequence.
+def _mere_part(step: Step, runbook: Runbook) -> bool:
+    """Tell whether it is a later part of a sequence: alone it is not the mitigation.
 
-    Alone it is not the mitigation: a backup into an archive that nobody has made room in.
+    Say, a backup into an archive that nobody has made room in.
     """
     within = {s.id: s.steps for s in runbook.mitigations}
-    return not step.dangerous and any(
-        other.dangerous
-        and any(step.id in (name, *within.get(name, ())) for name in other.steps[1:])
-        and (not other.signals or bad(other.signals, situation))
-        for other in runbook.mitigations
-    )
+    return any(step.id in (name, *within.get(name, ())) for other in runbook.mitigations for name in other.steps[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +281,7 @@ def _against(step: Step, runbook: Runbook, situation: Situation, blind: bool) ->
         return "it was done"
     if blind and step.dangerous:
         return "dangerous, and no cause is known"
-    return "only a later part" if _mere_part(step, runbook, situation) else ""
+    return "only a later part" if _mere_part(step, runbook) else ""
 
 
 def _fades(progress: Progress, runbook: Runbook, situation: Situation) -> bool:
@@ -311,6 +306,7 @@ def _weights(runbook: Runbook, situation: Situation) -> dict[str, int]:
 
 
 def _weight(step: Step, weights: dict[str, int], situation: Situation) -> int:
+    """Return how badly what it answers shows: its causes, or what justifies it and it must move."""
     if step.causes:
         return max(weights.get(cause, 0) for cause in step.causes)
     return max((s.level.rank for s in bad((*step.signals, *step.proves), situation)), default=0)

@@ -75,7 +75,10 @@ def test_the_step_that_the_runbook_points_at_is_not_a_wrong_one(scenario: str, r
     now = replace(on_call.situation(), read_only=False)
     step = next_step(now.matches[0], now)
     wrong = {on_call.scenario.qualified(named)[1] for named in on_call.scenario.wrong_steps}
-    assert step is not None and step.id not in wrong
+    if on_call.scenario.needs_database:  # no database is read here: no cause is known, and nothing is pointed at
+        assert step is None or step.id not in wrong
+    else:
+        assert step is not None and step.id not in wrong
 
 
 @pytest.mark.parametrize(("scenario", "step"), steps("wrong_steps"))
