@@ -64,6 +64,9 @@ bench: $(VENV)/.dev system ## the budgets of the design, as ratios measured in o
 matrix: $(VENV)/.dev ## every drill scenario × every step on simulated time: what is proven that is not so? (an hour)
 	$(PY) -m bench.matrix --out matrix.jsonl
 
+path: $(VENV)/.dev ## the next step (▶) followed through every scenario, each form at its default: is it cured, without harm? (half an hour)
+	$(PY) -m bench.path
+
 frames: $(VENV)/.dev ## every frame of every scenario on simulated time: does one contradict itself, how late is it? (half an hour)
 	$(PY) -m bench.frames
 
@@ -93,4 +96,4 @@ PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-li
 clean: ## remove the environment and caches
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help setup drill check system test test-long test-live cluster bench matrix frames situation pictures generated pins clean
+.PHONY: help setup drill check system test test-long test-live cluster bench matrix path frames situation pictures generated pins clean

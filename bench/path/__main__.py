@@ -1,7 +1,8 @@
 """Follows ▶ through every scenario: is it cured, without harm? (`make path`).
 
-`python -m bench.path [--scenario NAME]… [--seeds 1] [--jobs 2] [--all]`: each form at its default,
-no guard overridden. Exit code 1 where fewer are cured than must be, or a holding step is missed.
+`python -m bench.path [--scenario NAME]… [--seeds 1] [--jobs 2] [--speed 4] [--all]`: each form at
+its default, no guard overridden. Exit code 1 where fewer are cured than must be, or a holding step
+is missed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 
-from bench.path.follow import Path, curable, follow
+from bench.path.follow import SPEED, Path, curable, follow
 from cockpit.drill.scenarios import SCENARIOS, find
 
 LEAST_CURED = 28 / 30
@@ -20,7 +21,7 @@ LEAST_CURED = 28 / 30
 def main() -> int:
     args = _parser().parse_args()
     names = args.scenario or [name for name, one in SCENARIOS.items() if one.right_steps or one.holding_steps]
-    tasks = [(name, seed) for seed in range(1, args.seeds + 1) for name in names]
+    tasks = [(name, seed, args.speed) for seed in range(1, args.seeds + 1) for name in names]
     found: list[Path] = []
     with multiprocessing.get_context("fork").Pool(args.jobs, maxtasksperchild=1) as pool:
         for path in pool.imap_unordered(_one, tasks, chunksize=1):
@@ -45,17 +46,18 @@ def counted(found: Sequence[Path]) -> tuple[list[str], bool]:
     return lines, cured >= LEAST_CURED * len(cures) and held == len(holds)
 
 
-def _one(task: tuple[str, int]) -> Path:
+def _one(task: tuple[str, int, float]) -> Path:
     try:
         return follow(*task)
     except Exception as error:
-        return Path(*task, why=f"broke: {type(error).__name__}: {error}")
+        return Path(*task[:2], why=f"broke: {type(error).__name__}: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.path")
     parser.add_argument("--scenario", action="append", default=[])
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--speed", type=float, default=SPEED, help="of what needs a real PostgreSQL, times real time")
     parser.add_argument("--all", action="store_true", help="list those that are as they should be too")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     return parser

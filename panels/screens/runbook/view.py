@@ -22,7 +22,7 @@ from panels.kit.lines_view import LinesView
 from panels.kit.marks import SIGN
 from panels.kit.theme import Appearance
 from panels.messages import AskParameters, Explain, LogsOf, OpenView, PlanStep, Selection, Undo
-from panels.screens.runbook.next_step import next_step, preview
+from panels.screens.runbook.next_step import called, preview
 from panels.screens.runbook.nothing_fits import NOTHING, chosen, nothing_fits, nothing_fits_page
 from panels.screens.runbook.page import first_key, list_lines, page, ranked
 from panels.screens.view import Bar, View
@@ -156,13 +156,14 @@ class RunbookView(View):
         if match is not None:
             runbooks = ranked(situation)
             at = next(i for i, m in enumerate(runbooks) if m.runbook.id == match.runbook.id)
-            following = next_step(match, situation)
+            found = called(match, situation)
+            following = found.step
             self.query_one("#position", Bar).say(
                 (f" {at + 1} of {len(runbooks)}  ", "key"),
                 *(
                     ((f"{SIGN['next']} next ", "ok"), (following.title, "bold"), ("  n goes there", "dim"))
                     if following
-                    else (("no step to take now", "dim"),)
+                    else (("no step to take now", "dim"), (f": {found.reason}" if found.reason else "", "dim"))
                 ),
             )
         else:
