@@ -120,7 +120,7 @@ def _sequence(session: Any, args: argparse.Namespace, runbook: Runbook, step: St
     from cockpit.mitigation.planning.sequence import parts_of
 
     parts = parts_of(runbook, step)
-    state, code, answer = session.mitigations.sequence(runbook, step), 0, args.answer
+    state, code, answer = session.mitigations.sequence(runbook, step), 0, getattr(args, "answer", None)
     if not args.json:
         print("\n".join(wanted_of(parts, parameters)))
     while state.next is not None:

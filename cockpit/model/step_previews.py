@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.model.sections.order import safe_value
+
 if TYPE_CHECKING:
     from cockpit.model.observed.cluster import Workload
     from cockpit.model.runbook import Step
@@ -26,7 +28,20 @@ def filled(step: Step, text: str) -> str:
 
 
 def scale(step: Step, situation: Situation) -> str:
-    return f"{step.service} replicas {_desired(step, situation)} → {filled(step, str(step.replicas))}"
+    return f"{step.service} replicas {_desired(step, situation)} → {_start(step, 'replicas', situation)}"
+
+
+def _start(step: Step, name: str, situation: Situation) -> str:
+    """Return what a form would start with: what goes the step's way from the value now."""
+    text = values_set(step).get(name, "")
+    param = next((p for p in step.params if text == "{" + p.name + "}"), None)
+    if param is not None and param.choices_from:  # worked out live, when it is asked for
+        return f"<{param.title or param.name}>"
+    if param is None or not isinstance(param.default, int) or step.direction is None:
+        return filled(step, text)
+    now = value_now(step, name, situation)
+    value = safe_value(step.direction, now, param.default, param.minimum, param.maximum)
+    return "no further" if value is None else str(value)
 
 
 def scaled_already(step: Step, situation: Situation) -> bool:
@@ -36,8 +51,8 @@ def scaled_already(step: Step, situation: Situation) -> bool:
 
 def set_env(step: Step, situation: Situation) -> str:
     parts = [
-        f"{name} {_shown(_value_now(situation, step, name))} → {filled(step, value) or '(empty)'}"
-        for name, value in step.env.items()
+        f"{name} {_shown(_value_now(situation, step, name))} → {_start(step, name, situation) or '(empty)'}"
+        for name in step.env
     ]
     return ", ".join(parts) + f" on {step.service}"
 

@@ -21,7 +21,7 @@ from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.kind import Draft, Patch
 from cockpit.mitigation.planning import direction as of_direction
 from cockpit.mitigation.planning.comes_back import endpoint_back, symptoms_back
-from cockpit.mitigation.planning.restore import restorable
+from cockpit.mitigation.planning.restorable import restorable
 from cockpit.mitigation.planning.rotation import rotation
 from cockpit.mitigation.steps.parameters import DIGEST
 from cockpit.model.plan import DryRunState, GuardResult, Verdict

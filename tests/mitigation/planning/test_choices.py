@@ -167,7 +167,7 @@ def test_keys_of_a_signer_set_are_offered_as_the_agents_report_them_and_as_the_c
     )
     now = situation(probes={"signers": reading("x", reports)}, solana={"signer-set": reading("x", account)})
     assert offered("signer-keys", now) == [
-        ("AAA", "1 key, as agents report them now"),
+        ("AAA", "the 1 healthy: signer-0"),
         ("AAA BBB", "2 keys of the set on the chain"),
     ]
     assert offered("signer-keys", situation()) == []

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from cockpit.commands.wanted import wanted_of
 from cockpit.mitigation.choices.preset import defaults
 from cockpit.mitigation.choices.restore import moment, replicas_before, restore_times, spelt
-from cockpit.mitigation.planning.restore import restorable
+from cockpit.mitigation.planning.restorable import restorable
 from cockpit.mitigation.planning.sequence import parts_of
 from cockpit.model.observed.postgres import Archiver
 from cockpit.model.plan import Change, JournalLine, Verdict
@@ -129,7 +129,7 @@ def line(number: int, before: str, after: str, **more: Any) -> JournalLine:
         ((), "2"),
     ],
 )
-def test_back_means_the_number_that_ran_before(journal: tuple[JournalLine, ...], expected: str) -> None:
+def test_back_is_the_number_that_ran_before(journal: tuple[JournalLine, ...], expected: str) -> None:
     """B20: 0 → 2, though the journal knew 5."""
     step = PACKAGED.step("14", "start-quant")[1]
     assert defaults(step, PACKAGED, known(journal=journal)) == {"replicas": expected}

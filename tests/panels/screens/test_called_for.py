@@ -11,7 +11,7 @@ from cockpit.model.runbook import Cause, Condition, Param, Runbook, Step
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import ConditionStatus, ServiceStatus, Situation
 from panels.screens.runbook.next_step import called
-from tests.support.samples.situations import STOPS, match, plan, progress, signal, situation
+from tests.support.samples.dialogs import STOPS, match, plan, progress, signal, situation
 
 
 def status(name: str, level: Level) -> SignalStatus:
@@ -137,11 +137,11 @@ def test_the_journal_tells_what_another_cockpit_did() -> None:
     assert next_of(runbook, levels, journal=(old,))[0] == "other"
 
 
-def test_a_look_is_over_once_it_was_taken() -> None:
+def test_a_view_is_over_once_it_was_opened() -> None:
     """C 1.mitigation.C1: ▶ stayed on the logs for ever."""
-    look = step("why", kind="view", view="logs", cause="full", service=None, args={"service": "m0-quant"})
+    shows = step("why", kind="view", view="logs", cause="full", service=None, args={"service": "m0-quant"})
     relax = step("relax", cause="full", dangerous=True)
-    runbook, levels = runbook_of(look, relax, causes=CAUSES), {"full": Level.CRIT, "refused": Level.OK}
+    runbook, levels = runbook_of(shows, relax, causes=CAUSES), {"full": Level.CRIT, "refused": Level.OK}
     assert next_of(runbook, levels)[0] == "why"
     here = at(runbook, levels)
     seen = JournalLine(
