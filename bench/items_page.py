@@ -93,7 +93,7 @@ def _of(runbook: Runbook) -> Iterator[Item]:
                 text=line.text,
                 role="question",
                 judged=line.signals,
-                looks=_names(line.signals),
+                looks=_names((*line.signals, *line.queries)),
                 does=opens,
             )
     for cause in runbook.causes:
@@ -168,7 +168,8 @@ def _expected(proof: Validation) -> str:
         "ok": "is ok",
         "rises": f"is at {100 * proof.share:.0f} % of normal",
         "falls": "falls",
-        "near-baseline": f"is within {100 * proof.tolerance:.0f} % of normal",
+        "near-baseline": f"is as good as normal, or within {100 * proof.tolerance:.0f} % of it",
+        "stable": f"is ok, its values within {100 * proof.tolerance:.0f} % of each other,",
     }
     only = f", while `{proof.only_with}` is ok" if proof.only_with else ""
     return f"`{proof.signal}` {words[proof.expect]} for {proof.hold:g} s{only}"

@@ -150,7 +150,9 @@ async def rig(
 def _without_panels(runbooks: Runbooks) -> Runbooks:
     """Leave out the queries that panels alone show: nobody looks at them here."""
     params = [param for runbook in runbooks.runbooks for step in runbook.mitigations for param in step.params]
+    asked = [name for runbook in runbooks.runbooks for line in runbook.triage for name in line.queries]
     used = {
+        *asked,
         *CROSS_CHECKED.values(),
         IMPLIED,
         RISK,

@@ -46,6 +46,7 @@ _FEEDS: Mapping[str, tuple[str, ...]] = {
     "events": ("events",),
     "autoscalers": ("horizontalpodautoscalers",),
     "jobs": ("jobs",),
+    "policies": ("networkpolicies",),
     "configmaps": ("configmaps",),
 }
 

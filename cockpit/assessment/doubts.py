@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from cockpit.assessment.baseline import amount, judge
+from cockpit.assessment.baseline import amount, judge, with_unit
+from cockpit.assessment.usual.windows import Usual
 from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.reading import spell
 from cockpit.model.runbook import SignalDef
-from cockpit.model.signal import Level
+from cockpit.model.signal import YES_NO, Level
 
 #: A series that was bad and is gone is missed for so long, or as long as the sparkline goes back.
 GONE_S = 900.0
@@ -97,3 +98,27 @@ def _spelt(value: float) -> str:
 
 def labelled(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in labels.items()) or "no labels"
+
+
+def threshold_words(
+    signal: SignalDef,
+    level: Level,
+    value: float,
+    warn: float | None,
+    crit: float | None,
+    who: str = "",
+    base: Usual | None = None,
+) -> str:
+    """Return which threshold was passed, or an empty string when all is well."""
+    if level is Level.OK:
+        return ""
+    if signal.unit == YES_NO:
+        return with_unit(value, YES_NO) + (f" ({who})" if who else "")
+    threshold = crit if level is Level.CRIT else warn
+    assert threshold is not None
+    limit = with_unit(threshold, signal.unit)
+    side = f"from {limit}" if signal.direction == "above" else f"at {limit} or less"
+    words = f"{with_unit(value, signal.unit)}: {level.value} {side}"
+    if base is not None and signal.baseline is not None:
+        words += f", usual {with_unit(base.value, signal.unit)}" + (f" ({base.words})" if base.kept else "")
+    return f"{words} ({who})" if who else words

@@ -63,7 +63,7 @@ def _mends(symptom: Symptom, signals: Mapping[str, SignalStatus]) -> bool:
     return symptom.at != "ok" and any(s is not None and s.level is Level.RECOVERING for s in found)
 
 
-def _rank(match: Match) -> tuple[int, float, int, float, int]:
+def _rank(match: Match) -> tuple[int, float, int, float, bool, int]:
     severity = match.runbook.severity
     if match.holds and severity == "SEV0" and not match.held_back:
         tier = 0
@@ -72,12 +72,13 @@ def _rank(match: Match) -> tuple[int, float, int, float, int]:
     elif match.held_back:
         tier = 5 if match.score else 6
     elif match.whole:
-        return 2, 0.0, _GRAVITY[severity], -match.score, match.runbook.number
+        return 2, 0.0, _GRAVITY[severity], -match.score, match.runbook.general, match.runbook.number
     elif match.suspected:
         tier = 3
     else:
         tier = 4 if match.score else 6
-    return tier, -match.score, _GRAVITY[severity], -match.unknown if match.score else 0.0, match.runbook.number
+    unsure = -match.unknown if match.score else 0.0
+    return tier, -match.score, _GRAVITY[severity], unsure, match.runbook.general, match.runbook.number
 
 
 _GRAVITY = {"SEV0": 0, "SEV1": 1, "SEV2": 2, "SEV3": 3}

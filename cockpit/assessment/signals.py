@@ -11,9 +11,18 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from cockpit.assessment.baseline import Points, judge, merged, spark, with_unit
+from cockpit.assessment.baseline import Points, judge, merged, spark
 from cockpit.assessment.board import Board
-from cockpit.assessment.doubts import doubt_of, gone_bad, impossible, labelled, nothing_read, sample_ages, too_old
+from cockpit.assessment.doubts import (
+    doubt_of,
+    gone_bad,
+    impossible,
+    labelled,
+    nothing_read,
+    sample_ages,
+    threshold_words,
+    too_old,
+)
 from cockpit.assessment.usual.kept import KEEP_S, KeptBaselines
 from cockpit.assessment.usual.windows import ENOUGH_SHARE, RECENT_S, Usual, median, normal, too_short
 from cockpit.assessment.verdicts.culprits import culprits
@@ -25,7 +34,7 @@ from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.reading import Known, Reading, Unknown, believed, last_known, spell
 from cockpit.model.runbook import Runbooks, SignalDef
-from cockpit.model.signal import YES_NO, Level, SignalStatus
+from cockpit.model.signal import Level, SignalStatus
 from cockpit.sources.families import FAMILIES
 from cockpit.sources.inventory import Inventory
 from cockpit.sources.kubernetes.values import BLAMED
@@ -183,7 +192,7 @@ def _of_value(signal: SignalDef, values: Values, stopped: Mapping[str, str]) -> 
     if cannot_be := impossible(signal, value.number, value.labels or {}):
         return Raw(Level.UNKNOWN, value.number, cannot_be, value.age_s, value.labels, warn=warn, crit=crit)
     level = judge(value.number, signal.direction, warn, crit)
-    words = _words(
+    words = threshold_words(
         signal=signal,
         level=level,
         value=value.number,
@@ -274,7 +283,7 @@ def _judge(
     level = judge(sample.value, signal.direction, warn, crit)
     where = culprits(signal, finite, warn, crit)
     who = where if "," in where or where.startswith("all ") else labelled(sample.labels) if sample.labels else ""
-    reason = _words(signal=signal, level=level, value=sample.value, warn=warn, crit=crit, who=who, base=base)
+    reason = threshold_words(signal=signal, level=level, value=sample.value, warn=warn, crit=crit, who=who, base=base)
     lowest = min(finite, key=lambda one: one.value)
     doubt = (
         impossible(signal, lowest.value, lowest.labels)
@@ -374,27 +383,3 @@ def _worst(signal: SignalDef, samples: list[Sample]) -> Sample:
 def _last_value(signal: SignalDef, result: QueryResult | None) -> float | None:
     finite = [s for s in result.samples if math.isfinite(s.value)] if result is not None else []
     return _worst(signal, finite).value if finite else None
-
-
-def _words(
-    signal: SignalDef,
-    level: Level,
-    value: float,
-    warn: float | None,
-    crit: float | None,
-    who: str = "",
-    base: Usual | None = None,
-) -> str:
-    """Return which threshold was passed, or an empty string when all is well."""
-    if level is Level.OK:
-        return ""
-    if signal.unit == YES_NO:
-        return with_unit(value, YES_NO) + (f" ({who})" if who else "")
-    threshold = crit if level is Level.CRIT else warn
-    assert threshold is not None
-    limit = with_unit(threshold, signal.unit)
-    side = f"from {limit}" if signal.direction == "above" else f"at {limit} or less"
-    words = f"{with_unit(value, signal.unit)}: {level.value} {side}"
-    if base is not None and signal.baseline is not None:
-        words += f", usual {with_unit(base.value, signal.unit)}" + (f" ({base.words})" if base.kept else "")
-    return f"{words} ({who})" if who else words

@@ -184,6 +184,7 @@ _POLL_MS = (25.0, 50.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1000.0, 2000.0, 5000.
 _QUERY_MS = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1000.0)
 
 METRICS: Mapping[str, MetricSpec] = {
+    "process_cpu_seconds_total": MetricSpec("counter", "Total user and system CPU time spent in seconds"),
     "up": MetricSpec("gauge", "Whether the last scrape of the target succeeded"),
     "m0_watermark_lag_ms": MetricSpec("gauge", "How far behind now the connector's watermark is"),
     "m0_coverage_ratio": MetricSpec("gauge", "Share of the domain's expected features that are fresh"),

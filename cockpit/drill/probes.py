@@ -106,6 +106,10 @@ class Probes:
         found = self._bundle(self._market(request)) if self._bundle is not None else None
         if found is None:
             raise web.HTTPNotFound(text="no bundle yet\n")
+        pods = self.world.fleet.ready(API)
+        if any(self.world.releases.of(pod.image).rewrites for pod in pods):
+            shares = {name: share / 1e9 for name, share in found["payload"]["outcomes"].items()}
+            found = {**found, "payload": {**found["payload"], "outcomes": shares}}
         return web.json_response(found)
 
     async def _agent(self, request: web.Request) -> web.Response:
@@ -126,5 +130,6 @@ def configuration(base: str) -> list[str]:
     lines = ["", "[probes]", "interval = 3.0", "", "[probes.services]"]
     lines += [f'{name} = "{base}/{name}"' for name in SERVICES]
     lines += ["", "[probes.output]", f'url = "{base}/{API}/v1/markets/{{market}}/latest"']
+    lines += [f'bundle = "{base}/{API}/v1/markets/{{market}}/bundle"']
     lines += [f"markets = [{', '.join(f'{chr(34)}{market}{chr(34)}' for market in MARKETS)}]", "", "[probes.signers]"]
     return [*lines, *(f'{agent} = "{base}/{SIGNER}/{agent}/status"' for agent in SIGNERS)]

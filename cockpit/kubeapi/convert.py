@@ -327,6 +327,43 @@ def autoscaler(value: wire.AutoscalerW) -> model.Autoscaler:
     )
 
 
+def network_policy(value: wire.NetworkPolicyW) -> model.NetworkPolicy:
+    """Convert a NetworkPolicy; without `policyTypes`: ingress, and egress if it has any."""
+    meta, spec = value.metadata or wire.PolicyMeta(), value.spec or wire.PolicySpec()
+    types = spec.policy_types or ["Ingress", *(["Egress"] if spec.egress else [])]
+    times = [unix(at) for each in meta.managed_fields or () if isinstance(at := each.get("time"), str)]
+    times += [unix(meta.creation_timestamp)]
+    return model.NetworkPolicy(
+        namespace=text(meta.namespace),
+        name=text(meta.name),
+        selector=_selector(spec.pod_selector),
+        changed_at=max((at for at in times if at is not None), default=None),
+        admits=tuple(_peers(rule.from_) for rule in spec.ingress or ()) if "Ingress" in types else None,
+        reaches=tuple(_peers(rule.to) for rule in spec.egress or ()) if "Egress" in types else None,
+    )
+
+
+def _selector(value: wire.Selector | None) -> model.LabelSelector:
+    found = value or wire.Selector()
+    expressions = [
+        (text(each.key), text(each.operator), tuple(map(text, each.values or ())))
+        for each in found.match_expressions or ()
+    ]
+    return model.LabelSelector(
+        {text(key): text(each) for key, each in (found.match_labels or {}).items()}, tuple(expressions)
+    )
+
+
+def _peers(found: list[wire.Peer] | None) -> tuple[model.PolicyPeer, ...]:
+    return tuple(
+        model.PolicyPeer(
+            pods=_selector(peer.pod_selector) if peer.pod_selector is not None else None,
+            elsewhere=peer.namespace_selector is not None or peer.ip_block is not None,
+        )
+        for peer in found or ()
+    )
+
+
 def job(value: wire.JobW) -> model.Job:
     """Convert a Job; absent counts are 0."""
     meta, spec = value.metadata or _NO_META, value.spec or wire.JobSpec()

@@ -154,8 +154,15 @@ class Template(msgspec.Struct, gc=False):
     spec: TemplateSpec | None = None
 
 
+class Expression(msgspec.Struct, gc=False):
+    key: str | None = None
+    operator: str | None = None
+    values: list[str] | None = None
+
+
 class Selector(msgspec.Struct, rename="camel", gc=False):
     match_labels: dict[str, str | None] | None = None
+    match_expressions: list[Expression] | None = None
 
 
 class RollingUpdate(msgspec.Struct, rename="camel", gc=False):
@@ -265,6 +272,33 @@ class JobW(msgspec.Struct, gc=False):
 class ConfigMapW(msgspec.Struct, gc=False):
     metadata: Meta | None = None
     data: dict[str, str | None] | None = None
+
+
+class Peer(msgspec.Struct, rename="camel", gc=False):
+    pod_selector: Selector | None = None
+    namespace_selector: Selector | None = None
+    ip_block: Any = None
+
+
+class PolicyRule(msgspec.Struct, gc=False):
+    from_: list[Peer] | None = msgspec.field(default=None, name="from")
+    to: list[Peer] | None = None
+
+
+class PolicySpec(msgspec.Struct, rename="camel", gc=False):
+    pod_selector: Selector | None = None
+    policy_types: list[str] | None = None
+    ingress: list[PolicyRule] | None = None
+    egress: list[PolicyRule] | None = None
+
+
+class PolicyMeta(Meta, rename="camel", gc=False):
+    managed_fields: list[dict[str, Any]] | None = None
+
+
+class NetworkPolicyW(msgspec.Struct, gc=False):
+    metadata: PolicyMeta | None = None
+    spec: PolicySpec | None = None
 
 
 class ListMeta(msgspec.Struct, rename="camel", gc=False):

@@ -130,15 +130,16 @@ class Validation(Entry, frozen=True, kw_only=True):
 
     `expect`: "ok" = the signal's level is ok; "rises" = its value is at least `share` of normal
     (the signal's baseline), without a baseline ok and clearly above all that was read before the
-    step; "falls" = ok and clearly below all that; "near-baseline" = no worse than normal by more
-    than `tolerance` of the way to its warning, or ok without one. `only-with` names a signal that
-    must be ok for the line to mean anything: there are no errors where nothing is tried.
+    step; "falls" = ok and clearly below all that; "near-baseline" = ok, and no worse than normal by
+    more than `tolerance` of it, or of the way to its warning; "stable" = ok, and all its values of
+    that time within `tolerance` of the greatest. `only-with` names a signal that must be ok for the
+    line to mean anything: there are no errors where nothing is tried.
     """
 
     item: str | None = None
     text: str
     signal: str
-    expect: Literal["ok", "rises", "falls", "near-baseline"] = "ok"
+    expect: Literal["ok", "rises", "falls", "near-baseline", "stable"] = "ok"
     hold: float = 30.0
     within: float = 300.0
     tolerance: float = 0.25
@@ -215,11 +216,15 @@ class Symptom(Entry, frozen=True, kw_only=True):
 
 
 class Triage(Entry, frozen=True, kw_only=True):
-    """Asks a question: the signals that answer it at once, and the view that opens in place."""
+    """Asks a question: the signals that answer it at once, and the view that opens in place.
+
+    `queries`: tables of `[queries]` that are listed in the line whole, the worst first.
+    """
 
     text: str
     item: str | None = None
     signals: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
     view: str | None = None
     args: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -249,6 +254,7 @@ class Runbook(Entry, frozen=True, kw_only=True):
     severity: Severity = "SEV2"
     severity_item: str | None = None
     summary: str = ""
+    general: bool = False  # what it describes others cause too: one of them that fits as well stands before it
     any: bool = False  # its symptoms are use cases: one is enough, and its weight is how much it says
     symptoms: tuple[Symptom, ...] = ()
     triage: tuple[Triage, ...] = ()

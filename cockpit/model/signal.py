@@ -47,6 +47,17 @@ def worst(levels: list[Level]) -> Level:
     return max(levels, key=lambda level: level.rank, default=Level.UNKNOWN)
 
 
+def near(value: float, normal: float, warn: float | None, direction: str, tolerance: float) -> bool:
+    """Tell whether a value is back at normal: as good as that, or not far from it.
+
+    Far is measured by normal itself, or by the way from there to `warn` where that is longer: of a
+    rate that is usually 0 no ratio can be taken.
+    """
+    if value >= normal if direction == "below" else value <= normal:
+        return True
+    return abs(value - normal) <= tolerance * max(abs(normal), abs(warn - normal) if warn is not None else 0.0)
+
+
 class Recovery(msgspec.Struct, frozen=True):
     """Says how a signal recovers: for how long what is new is well, and when its window clears.
 

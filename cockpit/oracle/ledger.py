@@ -52,6 +52,7 @@ MOST_COMMITTERS = 64
 #: Who has committed nothing for so many slots (ten minutes) is not told any more.
 COMMITTED_SLOTS = 1500
 MOST_RECENT = 100  # failed transactions that evidence names one by one
+REST_SLOTS = 300  # without a failure of a class, after which the next is the first of new ones
 MOST_UNCONFIRMED = 20_000
 MOST_UNREAD = 500  # successful transactions that could not be read: a proof that nothing was sent asks for them
 OTHER = TransactionFailure("other errors")
@@ -63,6 +64,7 @@ class _Class:
     instruction: str
     counter: EventCounter = field(default_factory=EventCounter)
     last_signature: str = ""
+    first_slot: int = 0
 
 
 class Ledger:
@@ -240,10 +242,18 @@ class Ledger:
             if len(self._classes) >= MOST_CLASSES:
                 failure, instruction, key = OTHER, "", (OTHER.name, None, "")
             kind = self._classes.setdefault(key, _Class(failure, instruction))
-        if kind.counter.last_slot is None or slot >= kind.counter.last_slot:
+        before = kind.counter.last_slot
+        if before is None or slot >= before:
             kind.last_signature = safe(signature, 100)
+        if before is None or slot - before > REST_SLOTS or slot < kind.first_slot:
+            kind.first_slot = slot
         kind.counter.add(at, slot, counted=counted)
         self._recent_failed.append(FailedTransaction(safe(signature, 100), slot, failure.name, instruction))
+
+    @property
+    def recent_failed(self) -> tuple[FailedTransaction, ...]:
+        """Return the newest failed transactions, oldest first."""
+        return tuple(self._recent_failed)
 
     def listed(self, upto: int) -> None:
         """Note that a listing has shown that none is missing up to this slot."""
@@ -331,7 +341,7 @@ class Ledger:
             filled=self.filled,
             reconnects=reconnects,
             no_stream=no_stream,
-            recent_failed=tuple(self._recent_failed),
+            recent_failed=self.recent_failed,
             committers={
                 encode(key): count
                 for key, (count, last) in self._committers.items()
@@ -350,6 +360,7 @@ class Ledger:
                 runbook=kind.failure.runbook,
                 last_signature=kind.last_signature,
                 last_slot=kind.counter.last_slot or 0,
+                first_slot=kind.first_slot,
             )
             for kind in self._classes.values()
         ]

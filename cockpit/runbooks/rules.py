@@ -79,6 +79,7 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
                     report((*path, "hold"), "expected a number from 0 to below `within`")
             case Triage():
                 check_names(entry.signals, (*path, "signals"), names.signals, "signal", report)
+                check_names(entry.queries, (*path, "queries"), names.queries, "query", report)
                 check_view(entry.view, entry.args, path, names, report)
             case Cause():
                 check_names(entry.signals, (*path, "signals"), names.signals, "signal", report)

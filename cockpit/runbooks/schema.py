@@ -208,6 +208,7 @@ def _over(before: Any, entry: Any) -> Any:
             kept = {key: value for key, value in kept.items() if key not in sources | theirs}
     if "value" in entry:
         kept.pop("baseline", None)
+        kept.pop("usual", None)
     return {**kept, **entry}
 
 

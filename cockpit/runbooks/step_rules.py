@@ -184,6 +184,7 @@ _LISTS = (
     "agents-for-keys",
     "stuck-pods",
     "rpc-endpoints",
+    "served-bundles",
     "pg-sessions",
 )
 
@@ -211,6 +212,8 @@ def _choices_from(source: str, path: Path, names: Names, report: Report) -> None
             check_names((name,), path, names.services, "service", report, single=True)
         case ["label", name, label] if label:
             check_names((name,), path, names.queries, "query", report, single=True)
+        case ["limited", variable, name, label] if variable and label:
+            check_names((name,), path, names.queries, "query", report, single=True)
         case ["joined", toggle, name, label] if label:
             check_names((toggle,), path, names.toggles, "toggle", report, single=True)
             check_names((name,), path, names.queries, "query", report, single=True)
@@ -233,4 +236,5 @@ _NAMED = (
     "pg-tables:vacuum|analyze",
     "label:QUERY:LABEL",
     "joined:TOGGLE:QUERY:LABEL",
+    "limited:VARIABLE:QUERY:LABEL",
 )

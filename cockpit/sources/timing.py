@@ -71,6 +71,7 @@ class SolanaTimings(Backoff):
     past_slots: int = 450  # how much of the past is read at start (three minutes)
     accounts_s: float = 10.0
     markets_s: float = 10.0
+    refusals_s: float = 5.0  # refused reveals are examined, while there are any
     recheck_s: float = 1.0  # accounts that differ are read again before it is said
     bad_slots: int = 50  # an endpoint so far behind is left for a better one
 

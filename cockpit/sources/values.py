@@ -119,3 +119,14 @@ def broken(source: Reading[Any] | None, what: str, mono: float) -> Value:
 def unknown(found: Unknown[Any], what: str) -> Value:
     """Return the value that nothing is known of, with the reason."""
     return Value(None, f"{what}: {found.reason}", found.age_s, off=found.off, starting=found.starting)
+
+
+def pods_running(snapshot: Snapshot, service: str) -> Value:
+    """Count the pods of a service, terminating ones included."""
+    found = [reading.believed(snapshot.mono) for reading in snapshot.board.under("kubernetes/pods/").values()]
+    blind = next((one for one in found if isinstance(one, Unknown)), None)
+    if blind is not None:
+        return unknown(blind, "pods")
+    if not found or not any(w.name == service for w in snapshot.cluster.workloads.values()):
+        return Value(None, f"there is no {service} in the watched namespaces", starting=not found)
+    return Value(float(sum(tally.running for tally in snapshot.inventory.of(service))), "", 0.0)

@@ -26,12 +26,6 @@ WAITING: dict[Pair, str] = {
     ("2.symptom.2", "13.when.2"): "log lines of the submitter are not counted yet",
     ("5.symptom.1", "5.symptom.3"): "log lines of the submitter are not counted yet",
     ("5.symptom.2", "5.symptom.3"): "log lines of the submitter are not counted yet",
-    ("2.cause.2", "2.cause.3"): "causes by release alone",
-    ("2.cause.2", "5.cause.3"): "causes by release alone",
-    ("2.cause.3", "5.cause.3"): "causes by release alone",
-    ("2.cause.4", "5.symptom.1"): "causes by release alone",
-    ("3.symptom.1", "3.symptom.3"): "publishes lost for signatures",
-    ("4.validation.2", "5.validation.2"): "duplicates of commits",
 }
 
 

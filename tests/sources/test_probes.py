@@ -115,11 +115,12 @@ async def test_what_is_not_configured_is_off_and_not_unknown() -> None:
     async with served(answering(b"ok")) as base:
         assert await off(services(base)) == {
             "outputs": "no market's output is asked for",
+            "bundles": "no market's bundle is verified",
             "signers": "no signer agent is asked",
             "certificates": "no https address is probed",
         }
         agents = {"signer-0": base.replace("http:", "https:")}
-        assert set(await off(ProbesSettings(signers=agents, timeout=0.5))) == {"services", "outputs"}
+        assert set(await off(ProbesSettings(signers=agents, timeout=0.5))) == {"services", "outputs", "bundles"}
 
 
 # --- health ------------------------------------------------------------------------------------

@@ -172,6 +172,28 @@ class KubernetesWorld:
         stored = self.store.get(resources.JOBS, self.namespace, name)
         return stored.obj if stored is not None else None
 
+    def network_policy(self, name: str, spec: Obj) -> None:
+        """Create a NetworkPolicy, or write its spec anew."""
+        body = {"metadata": {"name": name, "namespace": self.namespace, "generation": 1}, "spec": spec}
+        stored = self.store.get(resources.NETWORKPOLICIES, self.namespace, name)
+        if stored is None:
+            self.store.create(resources.NETWORKPOLICIES, body)
+        else:
+            self.store.replace(resources.NETWORKPOLICIES, stored, {**stored.copy(), "spec": spec})
+
+    def policed(self, name: str) -> bool:
+        """Tell whether there is a NetworkPolicy of this name."""
+        return self.store.get(resources.NETWORKPOLICIES, self.namespace, name) is not None
+
+    def label(self, pod: str, labels: Mapping[str, str]) -> None:
+        """Add labels to a pod, where it lacks them."""
+        stored = self.store.get(resources.PODS, self.namespace, pod)
+        if stored is None or labels.items() <= (stored.obj["metadata"].get("labels") or {}).items():
+            return
+        new = stored.copy()
+        new["metadata"]["labels"] = {**(new["metadata"].get("labels") or {}), **labels}
+        self.store.replace(resources.PODS, stored, new)
+
     def autoscaler(self, name: str, *, target: str, minimum: int, maximum: int, desired: int | None = None) -> None:
         """Create an HPA on a deployment."""
         reference = {"kind": "Deployment", "name": target, "apiVersion": "apps/v1"}

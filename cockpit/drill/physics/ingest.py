@@ -11,7 +11,9 @@ source less, until `M0_EXPECTED_SOURCES` expects fewer.
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,7 @@ PER_SOURCE = 0.07  # coverage that a source which is expected, and is not there,
 OUTLIERS_PER_S = 0.3  # events that the aggregator drops from a source that is far off
 OUTLIERS_OF_MARKET_PER_S = 0.7  # likewise from one market whose odds somebody has moved
 RETENTION_S = 1800.0
+CPU, IDLE = "process_cpu_seconds_total", 0.03  # of a core, that a worker uses for nothing
 
 
 @dataclass(slots=True)
@@ -80,6 +83,15 @@ class Queue:
         return max(0.0, now - (begun + share * (ended - begun)))
 
 
+def _limit(env: Mapping[str, str], connector: str) -> float:
+    """Return the calls a second of all workers that are allowed to a connector."""
+    for each in env.get("M0_CONNECTOR_RATE_LIMITS", "").split(","):
+        name, _, calls = each.partition("=")
+        if name.strip() == connector:
+            return number({"limit": calls.strip()}, "limit", math.inf)
+    return math.inf
+
+
 class Ingest:
     def __init__(self, plant: Plant) -> None:
         self.plant = plant
@@ -90,6 +102,7 @@ class Ingest:
         self.busy = 0.5
         self.coverage = dict.fromkeys(CONNECTORS, FRESH)
         self.rate_limited = 0  # 429s so far (harm)
+        self._counted: set[str] = set()  # workers whose CPU is exported
         self.start()
 
     def start(self) -> None:
@@ -113,6 +126,7 @@ class Ingest:
         self.backlog["raw-events"] = waiting - worked
         offered = total / dt
         self.busy = 1.0 if self.backlog["raw-events"] > 1.0 else min(1.0, offered / capacity if capacity else 1.0)
+        self._compute(dt)
         aggregated = self.backlog["normalized"] + worked
         out = min(aggregated, AGGREGATE_PER_POD * len(plant.fleet.working(AGGREGATOR)) * dt)
         self.backlog["normalized"] = aggregated - out
@@ -136,11 +150,21 @@ class Ingest:
         if plant.talking and pods and rng.random() < 0.5 * dt:
             self._talk(pods[rng.randrange(len(pods))].name, capacity)
 
+    def _compute(self, dt: float) -> None:
+        """Count the CPU of each worker: one core is all that it has."""
+        metrics, pods = self.plant.metrics, {pod.name for pod in self.plant.fleet.working(INGESTOR)}
+        for name in sorted(self._counted - pods):
+            metrics.remove(INGESTOR, CPU, pod=name)
+        for name in sorted(pods):
+            used = min(1.0, IDLE + (1.0 - IDLE) * self.busy)
+            metrics.value(INGESTOR, CPU, pod=name).inc(round(used * dt, 4))
+        self._counted = pods
+
     def _fetch(self, connector: Connector, pods: tuple[object, ...], dt: float) -> float:
         """Return the events that the pods' polls brought in `dt` seconds."""
         plant, rng = self.plant, self.plant.rng
         metrics = plant.metrics
-        calls_rate, interval = 0.0, 0.0
+        calls_rate, interval, limit = 0.0, 0.0, math.inf
         everywhere = bool(pods)
         for pod in plant.fleet.working(INGESTOR):
             if connector.name in {n.strip() for n in pod.env.get("M0_CONNECTORS_DISABLED", "").split(",")}:
@@ -151,6 +175,8 @@ class Ingest:
             )
             calls_rate += 1000.0 / pause_ms
             interval += pause_ms / 1000.0
+            limit = min(limit, _limit(pod.env, connector.name))
+        calls_rate = min(calls_rate, limit)
         connector.disabled = everywhere
         if connector.disabled:
             connector.pending = 0.0  # nobody waits for these events any more

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.drill.names import CONFIG, FIRST_SEQUENCE, MARKETS, SIGNER_SET_ID, SUBMITTER
 from cockpit.drill.physics.fleet import PodView, number
-from cockpit.drill.physics.transactions import Slots, Transactions, failure_words
+from cockpit.drill.physics.transactions import FAILURES, Slots, Transactions, failure_words
 from cockpit.drill.solana.node.network import Endpoint
 from cockpit.drill.solana.program.genesis import FIRST_EPOCH
 from cockpit.drill.solana.program.layouts import CODES
@@ -37,17 +37,12 @@ PROBE_S = 5.0  # each configured endpoint is asked for its health this often
 RECONCILE_S = 10.0  # from its start: a fresh submitter reads the publish state before it publishes
 OUTCOMES_PER_BUNDLE = 24  # of a market and its submarkets, on a calm day; `M0_MAX_MARKETS_PER_BUNDLE` allows so many
 OVERHEAD_BYTES, OUTCOME_BYTES = 420, 28  # of a reveal: signatures and accounts; each outcome
+OVERHEAD_UNITS, OUTCOME_UNITS = 60_000.0, 3_000.0  # compute of a reveal, likewise
+UNITS_LIMIT = 200_000.0  # compute units of a transaction that asks for no budget of its own
+PASSING = ("BlockhashNotFound", "RpcError")  # failures that another try may not meet
 CHUNKS = 1.6  # times longer that a reveal in parts takes
 FORGED_REJECTED = 0.25  # of an intruder's bundles: it does not know every format
 FORGED_AFTER_S = 1.5  # its commit, its reveal
-FAILURES = (
-    "BlockhashNotFound",
-    "RpcError",
-    "ReplayViolation",
-    "SignatureVerificationFailed",
-    "BundleHashMismatch",
-    "TransactionTooLarge",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +58,15 @@ class _InFlight:
     took_s: float
     failure: str | None
     trace: str
+    tries: int = 0  # that it may still be sent again, with a fresh blockhash
+    fresh: bool = False
 
 
 class Publish:
     """Moves bundles from the engine's decisions to the chain.
 
-    Scenarios move these: `outcome_bytes` of a market, `lost` (sequences of the publish state),
-    `forging` (bundles a second that an intruder in the submitter publishes past guardrails and
-    checks).
+    Scenarios move these: `outcome_bytes` and `outcome_units` of a market, `lost` (sequences of the
+    publish state), `forging` (bundles a second that an intruder publishes past all checks).
     """
 
     def __init__(self, plant: Plant) -> None:
@@ -90,6 +86,7 @@ class Publish:
         self._loaded = ""  # uid of the submitter that `sequence` is in the memory of
         self._own = 0  # the newest sequence that it has revealed itself
         self.outcome_bytes = dict.fromkeys(MARKETS, OUTCOME_BYTES)
+        self.outcome_units = dict.fromkeys(MARKETS, OUTCOME_UNITS)
         self.forging = 0.0
         self.forged = 0  # accepted so far (harm)
         self._to_forge = 0.0
@@ -189,7 +186,8 @@ class Publish:
             return
         if able[0].uid != self._loaded:
             self.stored, self.lost = self.stored - self.lost, 0
-            self.sequence, self._loaded, self._own = self.stored, able[0].uid, 0
+            forgotten = plant.releases.of(able[0].image).forgets
+            self.sequence, self._loaded, self._own = self.stored - forgotten, able[0].uid, 0
         self.sequence += 1
         for index, pod in enumerate(able):
             self._commit(at + signed_ms / 1000.0, as_of, market, pod, duplicate=index > 0, rivals=len(able) - 1)
@@ -219,6 +217,7 @@ class Publish:
         trace = self.plant.trace()
         signer_set, signers = pod.env.get("M0_ACTIVE_SIGNER_SET_ID", SIGNER_SET_ID), self.plant.sign.signed
         differs = self.plant.releases.of(pod.image).hashing != self.plant.sign.hashing
+        signs = self.plant.sign.signs
         clash = True if duplicate else None if rivals else False
         tx = _InFlight(
             pod=pod,
@@ -231,10 +230,10 @@ class Publish:
             failure=failure,
             trace=trace,
         )
-        self._schedule(end, pod, partial(self._committed, tx, signer_set, signers, differs, clash))
+        self._schedule(end, pod, partial(self._committed, tx, signer_set, signers, differs, clash, signs))
 
     def _committed(
-        self, tx: _InFlight, signer_set: str, signers: Sequence[int], differs: bool, clash: bool | None
+        self, tx: _InFlight, signer_set: str, signers: Sequence[int], differs: bool, clash: bool | None, signs: str
     ) -> None:
         """Land a commit.
 
@@ -246,7 +245,7 @@ class Publish:
         if reason is None:
             plant.chain.price = int(number(pod.env, "M0_PRIORITY_FEE_MICROLAMPORTS", PRICE))
             landed = plant.chain.commit(
-                tx.market, tx.sequence, tx.as_of, tx.end, signer_set=signer_set, signers=signers
+                tx.market, tx.sequence, tx.as_of, tx.end, signer_set=signer_set, signers=signers, signs=signs
             )
             reason = landed.error or None
         result = "ok" if reason is None else "failed"
@@ -260,7 +259,7 @@ class Publish:
             if clash is None:
                 clash = plant.rng.random() < 0.5
             known = "ReplayViolation" if clash else "BundleHashMismatch" if differs else ""
-            self._reveal(tx, landed, known)
+            self._reveal(replace(tx, tries=int(number(pod.env, "M0_REVEAL_RETRIES", 0.0))), landed, known)
         else:
             plant.say(pod.name, f"ERROR commit failed {subject} {failure_words(str(reason), tx.endpoint)}", tx.trace)
             self._missed()
@@ -272,16 +271,17 @@ class Publish:
         """
         pod = commit.pod
         endpoint = self.plant.network.at(pod.env.get("SOLANA_RPC_URL", ""))
-        start = self._slots.free_at("reveal", pod, commit.end + self._delay_s(pod))
+        start = self._slots.free_at("reveal", pod, commit.end + (0.0 if commit.fresh else self._delay_s(pod)))
         chunked = pod.env.get("M0_REVEAL_MODE", "whole") in ("chunked", "merkle")
         size = self._bytes(commit.market, pod)
         failure: str | None
         if size > PACKET and not chunked:
             failure, took_s = "TransactionTooLarge", 0.02
+        elif self._units(commit.market, pod) > number(pod.env, "M0_COMPUTE_UNIT_LIMIT", UNITS_LIMIT):
+            failure, took_s = "ComputeBudgetExceeded", 0.02
         else:
-            failure, took_s = self._transactions.run(
-                endpoint, pod, times=CHUNKS if chunked else 1.0, waited_s=start - commit.end
-            )
+            waited_s = 0.0 if commit.fresh else start - commit.end
+            failure, took_s = self._transactions.run(endpoint, pod, times=CHUNKS if chunked else 1.0, waited_s=waited_s)
         end = start + took_s
         self._slots.occupy("reveal", end)
         tx = replace(commit, endpoint=endpoint, end=end, took_s=took_s, failure=failure)
@@ -309,12 +309,11 @@ class Publish:
             metrics.value(SUBMITTER, "m0_replay_violation_total").inc()
         if reason in ("SignatureVerificationFailed", "BundleHashMismatch"):
             metrics.value(SUBMITTER, "m0_invalid_bundle_total").inc()
-        words = (
-            failure_words(reason, tx.endpoint)
-            if reason != "TransactionTooLarge"
-            else (f"VersionedTransaction too large: {size} bytes (max: {PACKET} bytes)")
-        )
+        words = failure_words(reason, tx.endpoint, size)
         self.plant.say(pod.name, f"ERROR reveal failed {subject} {words}", tx.trace)
+        if tx.failure in PASSING and tx.tries > 0:
+            self._reveal(replace(tx, tries=tx.tries - 1, fresh=True), landed, known)
+            return
         self._missed()
 
     def _revealed(self, landed: Landed, as_of: float, at: float) -> None:
@@ -330,8 +329,10 @@ class Publish:
         return max(0.0, number(pod.env, "M0_REVEAL_DELAY_MS", config)) / 1000.0
 
     def _bytes(self, market: str, pod: PodView) -> int:
-        outcomes = min(OUTCOMES_PER_BUNDLE, max(1.0, number(pod.env, "M0_MAX_MARKETS_PER_BUNDLE", OUTCOMES_PER_BUNDLE)))
-        return OVERHEAD_BYTES + int(outcomes * self.outcome_bytes[market])
+        return OVERHEAD_BYTES + int(_outcomes(pod) * self.outcome_bytes[market])
+
+    def _units(self, market: str, pod: PodView) -> float:
+        return OVERHEAD_UNITS + _outcomes(pod) * self.outcome_units[market]
 
     def align(self) -> None:
         """Set the publish state to what the chain says, as the reconciler's job does.
@@ -388,3 +389,8 @@ class Publish:
         missed = sum(1 for _, good in self._window if not good)
         rate = missed / len(self._window) if self._window else 0.0
         self.plant.metrics.value(SUBMITTER, "m0_publish_miss_rate").value = round(rate, 4)
+
+
+def _outcomes(pod: PodView) -> float:
+    """Return how many outcomes a bundle holds."""
+    return min(OUTCOMES_PER_BUNDLE, max(1.0, number(pod.env, "M0_MAX_MARKETS_PER_BUNDLE", OUTCOMES_PER_BUNDLE)))

@@ -22,12 +22,22 @@ class Traits:
 
     `stray_keys`: signer agents open another key ring than the one in the registry.
 
+    `rewrites`: a gateway serves the outcomes of a bundle as other numbers than were signed.
+
+    `forgets`: so many sequences that it has used a submitter uses again after its start.
+
+    `signs`: agents sign another message than the bundle's: "format" (of another layout) or
+    "sequence" (with the one before).
+
     `hashing`: the canonical form that submitter and agents hash; they must agree. `delay_s`: the
     engine hands its outputs on so much later, `malformed`: the share of them that the submitter's
     check rejects. `leaks_after_s`: a container is killed for its memory after so long.
     """
 
     stray_keys: bool = False
+    signs: str = ""
+    forgets: int = 0
+    rewrites: bool = False
     hashing: str = HASHING
     delay_s: float = 0.0
     malformed: float = 0.0

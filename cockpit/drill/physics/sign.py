@@ -23,6 +23,8 @@ MEDIAN_MS, SIGMA = 72.0, 0.54  # p95 near 180 ms
 WARM_UP_S = 20.0  # the KMS session is opened lazily: an agent is slow for so long after its start
 COLD_MS = 900.0
 DEADLINE_MS = 500.0
+#: What pods of the places that a network policy is about are labelled with.
+POOL = {"m0club.com/pool": "edge"}
 REASONS = ("kms", "timeout", "unreachable")
 
 
@@ -52,11 +54,13 @@ class Sign:
         self.slow = dict.fromkeys(SIGNERS, 1.0)
         self.contention = dict.fromkeys(SIGNERS, 0.0)
         self.unreachable: set[str] = set()
+        self.policy = ""  # the NetworkPolicy that keeps them out of reach: without it they are not
         self.sessions: dict[str, KmsSession] = {}  # pod uid →
         self.hung: set[str] = set()  # pod uids
         self.misses = 0
         self.signed: tuple[int, ...] = ()  # the agents of the newest bundle's signatures, fastest first (see encoder)
         self.hashing = HASHING  # what those agents hashed
+        self.signs = ""  # the message that they signed instead of the bundle's
         self._asked: tuple[object, tuple[int, ...], int] = (None, (), 0)
         self.start()
 
@@ -90,6 +94,11 @@ class Sign:
             signer = SIGNERS[turn % len(SIGNERS)]
             if signer in seated:
                 seated[signer].append(pod)
+        if self.policy and not self.plant.kube.policed(self.policy):
+            self.policy, self.unreachable = "", set()
+        for signer in self.unreachable & seated.keys() if self.policy else ():
+            for pod in seated[signer]:
+                self.plant.kube.label(pod.name, POOL)
         return seated
 
     def collect(self, submitter: PodView, set_id: str) -> float | None:
@@ -102,6 +111,7 @@ class Sign:
         at_once = number(submitter.env, "M0_PUBLISH_CONCURRENCY", 4.0)
         answers: list[tuple[float, int]] = []
         hashings: list[str] = []
+        messages: list[str] = []
         for signer in [signer for signer in seated if SIGNERS.index(signer) in places]:
             pods = seated[signer]
             pod = pods[0] if len(pods) == 1 else pods[self.plant.rng.randrange(len(pods))]
@@ -110,6 +120,7 @@ class Sign:
                 traits = self.plant.releases.of(pod.image)
                 answers.append((latency, SIGNERS.index(signer) + (STRAY if traits.stray_keys else 0)))
                 hashings.append(traits.hashing)
+                messages.append(traits.signs)
         if len(answers) < threshold:
             self.misses += 1
             self.plant.metrics.value(SUBMITTER, "m0_signer_threshold_miss_total").inc()
@@ -122,6 +133,7 @@ class Sign:
         answers.sort()
         self.signed = tuple(place for _, place in answers[:threshold])
         self.hashing = max(hashings, key=hashings.count)
+        self.signs = max(messages, key=messages.count)
         return answers[threshold - 1][0]
 
     def _ask(self, signer: str, pod: PodView, at_once: float, submitter: PodView) -> float | None:

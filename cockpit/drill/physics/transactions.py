@@ -9,10 +9,21 @@ from cockpit.drill.names import SUBMITTER
 from cockpit.drill.physics.fleet import PodView, number
 from cockpit.drill.solana.node.network import CALLS_PER_TX, Endpoint
 from cockpit.drill.solana.program.layouts import CODES
+from cockpit.drill.solana.program.runtime import PACKET
 
 if TYPE_CHECKING:
     from cockpit.drill.physics.plant import Plant
 
+#: What a reveal fails by, as its metric names it.
+FAILURES = (
+    "BlockhashNotFound",
+    "RpcError",
+    "ReplayViolation",
+    "SignatureVerificationFailed",
+    "BundleHashMismatch",
+    "TransactionTooLarge",
+    "ComputeBudgetExceeded",
+)
 ATTEMPTS = 2
 BLOCKHASH_LIFE_S = 12.0  # a confirmation that takes longer is lost: the blockhash expired
 
@@ -82,12 +93,16 @@ class Slots:
         heapq.heapreplace(self._free[phase], end)
 
 
-def failure_words(reason: str, endpoint: Endpoint) -> str:
+def failure_words(reason: str, endpoint: Endpoint, size: int = 0) -> str:
     """Word a failed transaction as the RPC node or the program does in a log line."""
     if reason == "RpcError":
         return f"rpc error: 503 Service Unavailable endpoint {endpoint.name} url={endpoint.url}"
     if reason == "BlockhashNotFound":
         return f"Transaction simulation failed: BlockhashNotFound endpoint {endpoint.name}"
+    if reason == "TransactionTooLarge":
+        return f"VersionedTransaction too large: {size} bytes (max: {PACKET} bytes)"
+    if reason == "ComputeBudgetExceeded":
+        return "Transaction simulation failed: exceeded CUs meter at BPF instruction"
     if reason == "ReplayViolation":
         return "custom program error: 0x177d ReplayViolation (6013): sequence already used"
     return f"custom program error: {CODES[reason]:#x} {reason} ({CODES[reason]})"

@@ -33,6 +33,7 @@ _WATCHED = {
     "statefulsets": resources.STATEFULSETS,
     "replicasets": resources.REPLICASETS,
     "configmaps": resources.CONFIGMAPS,
+    "networkpolicies": resources.NETWORKPOLICIES,
 }
 
 

@@ -20,7 +20,7 @@ from cockpit.incident.evidence.onchain import FindLast, chain_parts, fault_words
 from cockpit.incident.flight_recorder import RecordedChange
 from cockpit.journal.incidents import Record
 from cockpit.model.observed.cluster import EnvVar, Workload
-from cockpit.model.reading import Fault, last_known
+from cockpit.model.reading import Fault, believed, last_known
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.text import HIDDEN
@@ -68,15 +68,27 @@ def collectors(
         "pods.json": _pods,
         "events.json": _events,
         "toggles.json": _toggles,
+        "signers.json": _signers,
     }
     for name, collect in live.items():
         parts[name] = _of(situation, collect)
     parts["deployments.json"] = _of(situation, lambda known: _deployments(known, shown))
     made: dict[str, Collect] = {name: _now(part) for name, part in parts.items()}
     made["bundle.json"] = last_bundle(situation, find)
-    for service in LOG_SERVICES:
+    for service in log_services(situation, runbooks):
         made[f"logs/{service}.log"] = _logs(situation, service, read_logs)
     return made
+
+
+def log_services(situation: Situation | None, runbooks: Runbooks) -> tuple[str, ...]:
+    """Return whose logs are kept: of those that publish, and of the runbook that fits."""
+    best = situation.matches[0] if situation is not None and situation.matches else None
+    named: list[str] = []
+    if best is not None and (best.holds or best.pinned):
+        own = best.runbook
+        named = [line.args.get("service", "") for line in own.triage]
+        named += [step.service or step.args.get("service", "") for step in own.mitigations]
+    return tuple(dict.fromkeys([*LOG_SERVICES, *(name for name in named if name in runbooks.services)]))
 
 
 def _now(part: Callable[[], Any]) -> Collect:
@@ -219,6 +231,16 @@ def _toggles(situation: Situation) -> Any:
         {"name": t.name, "deployment": t.deployment, "value": t.value, "level": t.level, "reason": t.reason}
         for t in situation.toggles
     ] or _missing("no toggles are defined")
+
+
+def _signers(situation: Situation) -> Any:
+    """Say what each agent reports of itself: the key that it signs with, and for which set."""
+    reading = situation.probes.get("signers")
+    found = believed(reading, situation.mono)
+    reports = last_known(found)
+    if reading is None or reports is None:
+        raise Missing("no signer agent was asked ([probes.signers])")
+    return {"agents": dict(reports), "reading": standing(reading, situation.mono)}
 
 
 # --- logs -----------------------------------------------------------------------------------------

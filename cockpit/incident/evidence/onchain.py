@@ -79,6 +79,7 @@ def chain_parts() -> dict[str, Callable[[Situation], Any]]:
         "commits.json": _commits,
         "signer-set.json": _signer_set,
         "failed-transactions.json": _failures,
+        "refused-reveals.json": _refusals,
         "chain-accounts.json": _accounts,
     }
 
@@ -220,6 +221,19 @@ def _failures(situation: Situation) -> Any:
         "recent": list(reversed(program.recent_failed)),
         "reading": read,
         "note": "the newest signature of every class, then the newest transactions; logs/ may name more",
+    }
+
+
+def _refusals(situation: Situation) -> Any:
+    """List what refused reveals turned out to be, with the keys that signed them."""
+    found, read = _chain(situation, "refusals")
+    keys = dict.fromkeys(key for each in found for key in each.keys)
+    strangers = dict.fromkeys(key for each in found for key in each.strangers)
+    return {
+        "signed_by": list(keys),
+        "not_in_the_set": list(strangers),
+        "refused": list(found),
+        "reading": read,
     }
 
 

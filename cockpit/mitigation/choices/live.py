@@ -3,9 +3,9 @@
 Pure: from the situation and the settings.
 
 `choices-from` in runbooks.toml: `rpc-endpoints`, `toggle:NAME`, `label:QUERY:LABEL`,
-`joined:TOGGLE:QUERY:LABEL`, `markets`, `markets:SIGNAL` (those that its worst is about first),
-`connectors`, `signers`, `signer-keys`, `stuck-pods`,
-`images:SERVICE`, `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE`, and of the database
+`joined:TOGGLE:QUERY:LABEL`, `limited:VARIABLE:QUERY:LABEL`, `served-bundles`, `markets`,
+`markets:SIGNAL` (those that its worst is about first), `connectors`, `signers`, `signer-keys`,
+`stuck-pods`, `images:SERVICE`, `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE`, of the database
 (`database.py`) `pg-missing-indexes:table`, `:columns`, `:index`, `pg-tables:vacuum`, `:analyze`,
 `pg-sessions`.
 What a choice is known by is measured or absent, never guessed.
@@ -23,7 +23,8 @@ from cockpit.mitigation.choices import markets as of_markets
 from cockpit.mitigation.choices.database import choices as of_database
 from cockpit.mitigation.choices.restore import replicas_before, restore_times
 from cockpit.mitigation.choices.signing import keys_on_offer, next_set, sets_to_use, thresholds
-from cockpit.model.reading import Unknown, believed, last_known, light_of
+from cockpit.model.observed.variables import variable
+from cockpit.model.reading import Known, Unknown, believed, last_known, light_of, spell
 from cockpit.sources.solana.values import unfit
 from cockpit.text import clean, counted, url_hint
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from cockpit.sources.solana.settings import RpcEndpoint
 
 Choices = list[tuple[str, str]]
+INGESTOR = "m0-ingestor"
 _OF_SETS = {"next-signer-set": next_set, "signer-threshold": thresholds, "signer-sets": sets_to_use}
 _LONGEST_MARKET = 64  # characters; the program's accounts hold no longer name
 
@@ -59,6 +61,11 @@ def choices(param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], 
     if kind == "joined":
         name, query, label = rest.split(":")
         return _joined_to(name, _labels(runbooks, situation, query, label), situation)
+    if kind == "limited":
+        name, query, label = rest.split(":")
+        return _limited(variable(situation.cluster, name, INGESTOR) or "", _table(situation, query, label))
+    if kind == "served-bundles":
+        return _served_bundles(situation)
     if kind == "connectors":
         return _labels(runbooks, situation, "lag-by-connector", "connector")
     if kind == "signers":
@@ -85,9 +92,9 @@ def choices(param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], 
         found = runs(situation.cluster, situation.namespaces[0] if situation.namespaces else "", rest)
         return offered(kind, found, situation.cluster_now)
     if kind == "ran-with":
-        service, _, variable = rest.partition(":")
+        service, _, name = rest.partition(":")
         found = runs(situation.cluster, situation.namespaces[0] if situation.namespaces else "", service)
-        return _ran_with(found, variable, situation.cluster_now)
+        return _ran_with(found, name, situation.cluster_now)
     return []
 
 
@@ -124,6 +131,32 @@ def offered(kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str]
 
 def _joined(*words: str) -> str:
     return "; ".join(word for word in words if word)
+
+
+def _served_bundles(situation: Situation) -> Choices:
+    """Return the newest bundles as the gateway serves them, the newest sequence first."""
+    found = [believed(r, situation.mono) for t, r in situation.probes.items() if t.startswith("bundle/")]
+    known = sorted((one for one in found if isinstance(one, Known)), key=lambda one: -one.data.sequence)
+    return [
+        (f"served:{one.data.market}", f"sequence {one.data.sequence:,}, fetched {spell(one.age_s)} ago")
+        for one in known
+    ]
+
+
+def _limited(now: str, rates: Mapping[str, float]) -> Choices:
+    """Offer half of what each is asked now, the most asked first; the other limits are kept."""
+    kept = {name: each for each in now.split(",") if (name := each.partition("=")[0].strip())}
+    offers = []
+    for name, rate in sorted(rates.items(), key=lambda pair: -pair[1]):
+        half = f"{name}={max(1.0, rate / 2):.3g}"
+        others = [each.strip() for other, each in kept.items() if other != name]
+        offers.append((",".join([*others, half]), _joined(f"{amount(rate)} /s now", kept.get(name, ""))))
+    return offers
+
+
+def _table(situation: Situation, query: str, label: str) -> dict[str, float]:
+    result = last_known(believed(situation.queries.get(query), situation.mono))
+    return result.by(label) if result is not None else {}
 
 
 def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) -> Choices:

@@ -21,7 +21,7 @@ from cockpit.mitigation.proof.grounds import GAP_S, STILL_PAST, Evidence, Hold, 
 from cockpit.mitigation.proof.trend import Trend
 from cockpit.model.plan import Gauge, Proof
 from cockpit.model.runbook import Runbooks, Validation
-from cockpit.model.signal import Level, SignalStatus
+from cockpit.model.signal import Level, SignalStatus, near
 from cockpit.model.situation import Situation
 from cockpit.sources.prometheus.windows import window_of
 
@@ -52,10 +52,10 @@ def holds(line: Validation, status: SignalStatus | None, was: Was | None) -> tup
     if line.expect == "near-baseline":
         if normal is None:
             return (False, trouble) if trouble else (None, "what is usual of it is not known")
-        way = abs(status.warn - normal) if status.warn is not None else 0.0
-        worse = value - normal if status.direction == "above" else normal - value
-        near = worse <= line.tolerance * max(abs(normal), way)
-        return near, "" if near else f"{value:.4g}, usually {normal:.4g}{_of(status)}"
+        back = not trouble and near(value, normal, status.warn, status.direction, line.tolerance)
+        return back, "" if back else f"{value:.4g}, usually {normal:.4g}{_of(status)}"
+    if line.expect == "stable":
+        return not trouble, trouble
     if line.expect == "rises" and normal is not None:
         enough = value >= line.share * normal
         return enough, "" if enough else f"{value:.4g}, normal is {normal:.4g}{_of(status)}"
@@ -102,6 +102,7 @@ class Verification:
         self._marks: list[int | None] = [None] * len(self._lines)
         self._trends = [Trend(self._rising(line)) for line in self._lines]
         self._measured: dict[int, Evidence] = {}
+        self._swing: dict[int, tuple[float, float]] = {}  # by line: least and greatest value since it holds
         self._mark = mark
         self._quiet = quiet
         self._own: tuple[Gauge, ...] = tuple(self._first(line) for line in self._lines)
@@ -200,6 +201,8 @@ class Verification:
             held, why = None, one.why
         if held and line.only_with:
             held, why = self._companion(line, situation, mono)
+        if held and line.expect == "stable" and one.status is not None:
+            held, why = self._steady(index, line, one.status.value)
         if held is not None and one.exact:
             hold.take_exact(one, held)
         elif held is not None:
@@ -208,6 +211,7 @@ class Verification:
             hold.end(mono)
         if hold.began is None:
             self._marks[index] = None
+            self._swing.pop(index, None)
         elif self._marks[index] is None:
             self._marks[index] = self._mark()
         lasted = hold.lasted()
@@ -230,6 +234,14 @@ class Verification:
             proof = Proof.UNKNOWN if held is None else Proof.FAIL
             return replace(gauge, proof=proof, reason=why or f"held only {lasted:.0f} of {line.hold:.0f} s")
         return replace(gauge, gives_up_s=left)
+
+    def _steady(self, index: int, line: Validation, value: float | None) -> tuple[bool, str]:
+        """Tell whether the values since the line began to hold lie close together."""
+        low, high = self._swing.get(index, (value or 0.0, value or 0.0))
+        low, high = min(low, value or 0.0), max(high, value or 0.0)
+        self._swing[index] = (low, high)
+        steady = high - low <= line.tolerance * max(abs(low), abs(high))
+        return steady, "" if steady else f"not stable: from {low:.4g} to {high:.4g} in {line.hold:.0f} s"
 
     def _was(self, line: Validation) -> Was | None:
         return self._baseline.was.get(line.signal)

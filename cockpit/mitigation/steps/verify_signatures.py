@@ -20,6 +20,7 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.local import LocalStep, local_draft
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.model.observed.chain import MarketState, SignerSetState
+from cockpit.model.observed.probe import ServedBundle
 from cockpit.model.plan import LocalCheck, Proof
 from cockpit.model.reading import Unknown, believed
 from cockpit.oracle.bundle import Expected, verify_bundle
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _NEXT_READING_S, _POLL_S = 30.0, 0.25  # markets are read every ten seconds
 _MOST = 1024 * 1024 + 1  # one byte more than the reader takes, so that it says so itself
 ON_CHAIN = "the chain, now"
+SERVED = "served:"
 
 
 class VerifySignatures(LocalStep):
@@ -45,7 +47,7 @@ class VerifySignatures(LocalStep):
         if not path:
             raise PlanProblem("the step names no bundle", "correct runbooks.toml: args.bundle")
         keys = filled(args.get("signer-set", ""), request.values, "args.signer-set")
-        raw = await _read(path)
+        raw = await _read(path, context)
         inputs = {"bundle": path, "sha256": hashlib.sha256(raw).hexdigest(), "signer set": keys or ON_CHAIN}
         effect, target = LocalCheck("verifies signatures", inputs), context.target("Bundle", safe(Path(path).name, 80))
         blast = f"reads {safe(path, 200)} ({len(raw):,} bytes); changes nothing"
@@ -58,7 +60,7 @@ class VerifySignatures(LocalStep):
         intent(effect)
         assert isinstance(effect, LocalCheck)
         try:
-            raw = await _read(effect.inputs["bundle"])
+            raw = await _read(effect.inputs["bundle"], context)
             if hashlib.sha256(raw).hexdigest() != effect.inputs["sha256"]:
                 return Outcome("stale", "the file is another one than was shown")
             source = effect.inputs["signer set"]
@@ -68,7 +70,7 @@ class VerifySignatures(LocalStep):
                 market, market_why = await _market(context, bundle, on_progress)
                 expected = Expected(market=market, market_why=market_why)
             else:
-                signers = read_signer_set(await _read(source))
+                signers = read_signer_set(await _read(source, context))
             verdict = await asyncio.to_thread(verify_bundle, bundle, signers, expected, why)
         except (PlanProblem, BundleProblem) as problem:
             on_progress(proof=Proof.FAIL)
@@ -85,11 +87,18 @@ class VerifySignatures(LocalStep):
 KIND = VerifySignatures()
 
 
-async def _read(path: str) -> bytes:
-    """Read a file, up to a limit.
+async def _read(path: str, context: StepContext) -> bytes:
+    """Read a file, up to a limit; or the bundle that the gateway served last ("served:MARKET").
 
     Raises PlanProblem.
     """
+    if path.startswith(SERVED):
+        market, situation = path.removeprefix(SERVED), context.situation()
+        reading = situation.probes.get(f"bundle/{market}") if situation is not None else None
+        found = believed(reading, situation.mono if situation is not None else 0.0, ServedBundle)
+        if isinstance(found, Unknown):
+            raise PlanProblem(f"the bundle of {safe(market, 80)} is not known: {found.reason}", "name a file instead")
+        return found.data.raw
 
     def read() -> bytes:
         with Path(path).expanduser().open("rb") as file:

@@ -87,6 +87,7 @@ class FailureClass(msgspec.Struct, frozen=True):
     runbook: int | None
     last_signature: str
     last_slot: int
+    first_slot: int = 0  # of those that came since the last long rest
 
 
 class FailedTransaction(msgspec.Struct, frozen=True):
@@ -119,6 +120,29 @@ class Rate(msgspec.Struct, frozen=True):
     per_minute: float | None  # None while less than a minute was watched
     last_slot: int | None
     history: tuple[tuple[float, float], ...] = ()  # (wall unix seconds, events per minute), oldest first, one each 10 s
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Says why one reveal was refused; `solana/refusals` holds the newest ones.
+
+    `finding`: "keys" (not enough of the set's), "hash" (of other bytes), "format" (of no message of
+    this bundle), "sequence" (of one with another sequence or epoch), "none", "replay" (refused for
+    its own sequence); "" where it cannot be told, and `words` say why. `keys` signed it;
+    `strangers` of them are not in the set.
+    """
+
+    signature: str  # of the transaction
+    slot: int
+    error: str
+    finding: str
+    words: str
+    keys: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
+    signer_set_id: int | None = None
+    epoch: int | None = None
+    sequence: int | None = None
+    content_hash: str = ""
+    market: str = ""  # the address of its market's account, where that is known
 
 
 class ProgramActivity(msgspec.Struct, frozen=True):

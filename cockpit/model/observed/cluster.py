@@ -223,6 +223,56 @@ class ConfigMap(msgspec.Struct, frozen=True, gc=False):
     data: Mapping[str, str]
 
 
+class LabelSelector(msgspec.Struct, frozen=True, gc=False):
+    """Selects by labels; an empty one selects everything.
+
+    `expressions`: (key, operator, values).
+    """
+
+    labels: Mapping[str, str]
+    expressions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        return all(labels.get(key) == value for key, value in self.labels.items()) and all(
+            _meets(labels, *each) for each in self.expressions
+        )
+
+
+def _meets(labels: Mapping[str, str], key: str, operator: str, values: tuple[str, ...]) -> bool:
+    match operator:
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+    return False
+
+
+class PolicyPeer(msgspec.Struct, frozen=True, gc=False):
+    """Describes who a rule is about; `elsewhere`: by namespace or address, which cannot be told."""
+
+    pods: LabelSelector | None = None
+    elsewhere: bool = False
+
+
+class NetworkPolicy(msgspec.Struct, frozen=True, gc=False):
+    """Describes a NetworkPolicy.
+
+    `admits` and `reaches`: the peers of each rule of ingress and egress, None where it does not
+    speak of that direction; a rule without peers is about everybody.
+    """
+
+    namespace: str
+    name: str
+    selector: LabelSelector
+    changed_at: float | None
+    admits: tuple[tuple[PolicyPeer, ...], ...] | None = None
+    reaches: tuple[tuple[PolicyPeer, ...], ...] | None = None
+
+
 class Cluster(msgspec.Struct, frozen=True):
     """Holds everything read from Kubernetes, merged over the watched namespaces.
 
@@ -235,6 +285,7 @@ class Cluster(msgspec.Struct, frozen=True):
     events: Mapping[str, KubeEvent] = msgspec.field(default_factory=dict)
     autoscalers: Mapping[tuple[str, str], Autoscaler] = msgspec.field(default_factory=dict)
     jobs: Mapping[tuple[str, str], Job] = msgspec.field(default_factory=dict)
+    policies: Mapping[tuple[str, str], NetworkPolicy] = msgspec.field(default_factory=dict)
     configmaps: Mapping[tuple[str, str], ConfigMap] = msgspec.field(default_factory=dict)
 
     def pods_of(self, namespace: str, service: str) -> list[Pod]:

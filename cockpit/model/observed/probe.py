@@ -76,3 +76,19 @@ class SignerReport(msgspec.Struct, frozen=True):
     ok: bool
     words: str = ""
     extra: Mapping[str, str] = {}
+
+
+class ServedBundle(msgspec.Struct, frozen=True):
+    """Describes the newest bundle of a market as it is served; `probes/bundle/MARKET`.
+
+    `wrong`: what a consumer finds wrong with it whatever the signer set, "" for nothing; `keys`
+    are those whose signature holds. `raw` is kept to be verified again.
+    """
+
+    market: str
+    raw: bytes
+    sequence: int
+    epoch: int
+    signer_set_id: int
+    keys: tuple[str, ...]
+    wrong: str = ""

@@ -72,5 +72,13 @@ KINDS = (
         convert.autoscaler,
         optional=True,
     ),
+    Kind(
+        "networkpolicies",
+        "/apis/networking.k8s.io/v1",
+        wire.NetworkPolicyW,
+        convert.network_policy,
+        optional=True,
+        spared=True,
+    ),
     Kind("jobs", "/apis/batch/v1", wire.JobW, convert.job, optional=True, spared=True),
 )

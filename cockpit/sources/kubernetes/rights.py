@@ -30,6 +30,7 @@ _WATCHED = (
     ("apps", "replicasets"),
     ("autoscaling", "horizontalpodautoscalers"),
     ("batch", "jobs"),
+    ("networking.k8s.io", "networkpolicies"),
 )
 
 

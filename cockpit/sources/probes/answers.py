@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.probe import MarketOutput, ProbeStatus, ServedBundle, SignerReport
+from cockpit.oracle.bundle import content_hash, signature_holds, signed_message
+from cockpit.oracle.bundle_file import BundleProblem, read_bundle
 from cockpit.sources.probes.http import HttpAnswer, ProbeProblem
 from cockpit.sources.probes.settings import OutputProbe, ProbesSettings
 from cockpit.text import safe
@@ -126,6 +128,36 @@ def output(
         took_ms=answer.took_s * 1000.0,
         advanced_at=advanced_at,
         words="; ".join(troubles),
+    )
+
+
+def bundle(market: str, answer: HttpAnswer) -> ServedBundle:
+    """Verify a served bundle as far as it can be without the signer set.
+
+    Raises ProbeProblem when there is none to be read.
+    """
+    if not 200 <= answer.status < 300:
+        raise ProbeProblem(f"no bundle: HTTP {answer.status} {answer.line}")
+    try:
+        found = read_bundle(answer.body)
+    except BundleProblem as problem:
+        raise ProbeProblem(f"the bundle cannot be read: {problem.reason}") from None
+    message = signed_message(found.content_hash, found.signer_set_id, found.publish_epoch_id, found.sequence)
+    keys = [one.pubkey for one in found.signatures if signature_holds(one.pubkey, one.signature, message)[0]]
+    bad = len(found.signatures) - len(keys)
+    wrong = ""
+    if content_hash(found.payload) != found.content_hash:
+        wrong = "its payload has another content hash than it says"
+    elif bad:
+        wrong = f"{bad} of {len(found.signatures)} signatures do not hold"
+    return ServedBundle(
+        market=market,
+        raw=answer.body,
+        sequence=found.sequence,
+        epoch=found.publish_epoch_id,
+        signer_set_id=found.signer_set_id,
+        keys=tuple(dict.fromkeys(keys)),
+        wrong=wrong,
     )
 
 

@@ -23,6 +23,7 @@ class OutputProbe(Section, frozen=True, kw_only=True):
     headers: dict[str, str] = msgspec.field(default_factory=dict)  # sent there alone
     epoch: str = "/epoch"  # a JSON pointer into the answer
     tick: str = "/sequence"  # a JSON pointer into the answer
+    bundle: str | None = None  # where the newest bundle is, with {market} in it: it is verified as a consumer does
     as_of: str = "/as_of"  # a JSON pointer to RFC 3339, unix seconds or milliseconds
 
 
@@ -43,7 +44,7 @@ class ProbesSettings(Section, frozen=True, kw_only=True):
     @property
     def asked(self) -> bool:
         """Return whether there is anything to ask."""
-        return bool(self.services or self.signers or (self.output.url and self.output.markets))
+        return bool(self.services or self.signers or ((self.output.url or self.output.bundle) and self.output.markets))
 
 
 PROBES = Key("probes", ProbesSettings, ProbesSettings())

@@ -30,7 +30,8 @@ from cockpit.text import safe
 
 PREFIX = "probes/"
 SIGNERS, CERTIFICATES = PREFIX + "signers", PREFIX + "certificates"
-SERVICES, OUTPUTS = PREFIX + "services", PREFIX + "outputs"
+SERVICES, OUTPUTS, BUNDLES = PREFIX + "services", PREFIX + "outputs", PREFIX + "bundles"
+BUNDLE, BUNDLES_TIMES = PREFIX + "bundle/", 4.0  # bundles are verified more rarely than all else is asked
 CHECKS = ("healthz", "readyz")
 _AT_ONCE = 8
 AGAIN_S = 3.0  # a first bad answer is asked for again so soon: a proxy may drop one
@@ -107,6 +108,7 @@ class ProbesSource:
         asked = {
             SERVICES: (bool(own.services), "no service is probed"),
             OUTPUTS: (bool(own.output.url and own.output.markets), "no market's output is asked for"),
+            BUNDLES: (bool(own.output.bundle and own.output.markets), "no market's bundle is verified"),
             SIGNERS: (bool(own.signers), "no signer agent is asked"),
             CERTIFICATES: (https, "no https address is probed"),
         }
@@ -127,6 +129,9 @@ class ProbesSource:
         for market in own.output.markets if own.output.url else ():
             url = (own.output.url or "").replace("{market}", quote(market, safe=""))
             asked.append((f"{PREFIX}output/{market}", "", url, self._output(market)))
+        for market in own.output.markets if own.output.bundle else ():
+            url = (own.output.bundle or "").replace("{market}", quote(market, safe=""))
+            asked.append((f"{PREFIX}bundle/{market}", "", url, self._bundle(market)))
         for agent, url in own.signers.items():
             asked.append((SIGNERS, agent, url, self._report(agent)))
         return asked
@@ -135,7 +140,8 @@ class ProbesSource:
         self, prober: Prober, waiting: asyncio.Queue[Reading[Any]], topic: str, agent: str, url: str, judge: Judge
     ) -> None:
         attempt = bad = 0
-        headers = self._settings.output.headers if topic.startswith(f"{PREFIX}output/") else None
+        headers = self._settings.output.headers if topic.startswith((f"{PREFIX}output/", BUNDLE)) else None
+        interval_s = self._interval_s * (BUNDLES_TIMES if topic.startswith(BUNDLE) else 1.0)
         while True:
             started = self._clock.mono()
             async with self._gate:
@@ -160,9 +166,9 @@ class ProbesSource:
             if bad == 1:
                 await asyncio.sleep(min(self._interval_s, AGAIN_S))
             elif attempt:
-                await asyncio.sleep(max(self._interval_s, self._timings.backoff(attempt, self._rng)))
+                await asyncio.sleep(max(interval_s, self._timings.backoff(attempt, self._rng)))
             else:
-                await self._polls.rest(self._clock, started, self._interval_s)
+                await self._polls.rest(self._clock, started, interval_s)
 
     def _good(self, topic: str, agent: str, data: Any, answer: HttpAnswer, started: float) -> Reading[Any]:
         now = self._clock.mono()
@@ -177,7 +183,7 @@ class ProbesSource:
             asked_at=now,
             took_s=now - started,
             fault=None,
-            max_age_s=self._max_age_s,
+            max_age_s=self._max_age_s * (BUNDLES_TIMES if topic.startswith(BUNDLE) else 1.0),
             server_time=answer.now,
         )
         self._last[topic] = reading
@@ -259,6 +265,9 @@ class ProbesSource:
             )
 
         return judge
+
+    def _bundle(self, market: str) -> Judge:
+        return lambda answer: answers.bundle(safe(market, 80), answer)
 
     def _report(self, agent: str) -> Judge:
         return lambda answer: answers.report(safe(agent, 80), answer, self._settings)

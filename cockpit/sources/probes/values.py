@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cockpit.model.observed.chain import SignerSetState
-from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.probe import MarketOutput, ProbeStatus, ServedBundle, SignerReport
 from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed
 from cockpit.sources.probes.signer_set import TOGGLE, compare
 from cockpit.sources.values import Family, Snapshot, Value, doubt, unknown
@@ -26,6 +26,7 @@ _NAMES = (
     "outputs-refused",
     "outputs-failing",
     "without-database",
+    "bundles-invalid",
     "api-latency",
     "certificate-days",
     "signers-down",
@@ -44,8 +45,10 @@ class ProbeValues:
         self._signers = readings.get("signers")
         self._certificates = readings.get("certificates")
         self._readings = readings
-        whole = ("signers", "certificates", "source", "services", "outputs")
-        self._checks = {t: r for t, r in readings.items() if t not in whole and not t.startswith("output/")}
+        self._bundles = {t.removeprefix("bundle/"): r for t, r in readings.items() if t.startswith("bundle/")}
+        whole = ("signers", "certificates", "source", "services", "outputs", "bundles")
+        parts = ("output/", "bundle/")
+        self._checks = {t: r for t, r in readings.items() if t not in whole and not t.startswith(parts)}
         self._broken = readings.get("source")
 
     def get(self, name: str) -> Value:
@@ -57,6 +60,7 @@ class ProbeValues:
             "outputs-refused": self._outputs_refused,
             "outputs-failing": self._outputs_failing,
             "without-database": self._without_database,
+            "bundles-invalid": self._bundles_invalid,
             "api-latency": self._latency,
             "certificate-days": self._certificate_days,
             "signers-down": self._signers_down,
@@ -80,6 +84,23 @@ class ProbeValues:
         return Value(
             float(len(failing)), "", age, {"service": first.service, "check": first.check, "says": first.words}
         )
+
+    def _bundles_invalid(self) -> Value:
+        """Count the markets whose newest served bundle a consumer cannot verify."""
+        held = believed(self._snapshot.board.get("solana/signer-set"), self._mono, SignerSetState)
+        signers = held.data if isinstance(held, Known) else None
+        wrong = {}
+        for market, reading in self._bundles.items():
+            found = believed(reading, self._mono, ServedBundle)
+            why = _unverified(found.data, signers) if isinstance(found, Known) else ""
+            if why:
+                wrong[market] = why
+        doubts = self._doubts(self._bundles.items(), "bundles", "no market's bundle is verified")
+        if not wrong and doubts is not None:
+            return doubts
+        market = next(iter(wrong), "")
+        labels = {"market": market, "why": wrong[market]} if wrong else None
+        return Value(float(len(wrong)), "", self._oldest(self._bundles.values()), labels)
 
     def _output_age(self) -> Value:
         """Return the age of the worst market's output.
@@ -264,6 +285,16 @@ class ProbeValues:
 
     def _oldest(self, readings: Iterable[Reading[Any]]) -> float | None:
         return max((a for r in readings if (a := r.believed(self._mono).age_s) is not None), default=None)
+
+
+def _unverified(served: ServedBundle, signers: SignerSetState | None) -> str:
+    """Say why a consumer cannot verify a bundle; "" when it can, as far as that is known."""
+    if served.wrong or signers is None or served.signer_set_id != signers.signer_set_id:
+        return served.wrong
+    known = len(set(served.keys) & set(signers.pubkeys))
+    if known >= signers.threshold:
+        return ""
+    return f"{known} signatures of set {signers.signer_set_id}, {signers.threshold} needed"
 
 
 FAMILY = Family(ProbeValues, plain=tuple(f"probes.{name}" for name in _NAMES))

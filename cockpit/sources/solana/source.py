@@ -2,7 +2,8 @@
 
 Topics: `solana/endpoint/NAME` (EndpointStatus), `solana/program` (ProgramActivity),
 `solana/protocol` (ProtocolState), `solana/signer-set` (SignerSetState), `solana/markets` (mapping
-address → MarketState), `solana/disagreements` (tuple of Disagreement).
+address → MarketState), `solana/disagreements` (tuple of Disagreement), `solana/refusals` (tuple of
+Refusal).
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from cockpit.clock import Clock
-from cockpit.model.observed.chain import RequestCount
-from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.model.observed.chain import RequestCount, SignerSetState
+from cockpit.model.reading import Fault, Known, Reading, SourceState, believed
 from cockpit.oracle import base58
 from cockpit.sources.solana.accounts import MARKETS, PROTOCOL, SIGNER_SET, AccountsWatch
 from cockpit.sources.solana.endpoint import EndpointWatch, NewestSlots
 from cockpit.sources.solana.endpoints import Fleet
 from cockpit.sources.solana.program import TOPIC as PROGRAM
 from cockpit.sources.solana.program import ProgramWatch
+from cockpit.sources.solana.refused.watch import REFUSALS, RefusalsWatch
 from cockpit.sources.solana.rpc import Rpc
 from cockpit.sources.solana.settings import RpcEndpoint, SolanaSettings
 from cockpit.sources.timing import PollSchedule, SolanaTimings
@@ -54,6 +56,7 @@ class SolanaSource:
         self._signer_set_id = signer_set_id
         self._out: dict[str, Reading[Any]] = {}
         self._ready = asyncio.Event()
+        self._held: SignerSetState | None = None  # the signer set as it was last read
         self.program: ProgramWatch | None = None
 
     async def readings(self) -> AsyncGenerator[Reading[Any], None]:
@@ -78,8 +81,12 @@ class SolanaSource:
                 publish=self._program_changed,
             )
             works += [program.run(), self._program_forever(), self._accounts(program_id, fleet, program).run()]
+            refused = RefusalsWatch(
+                program.ledger, fleet, self._clock, self._timings, lambda: self._held, lambda: program.names, self._put
+            )
+            works.append(refused.run())
         else:
-            for topic in (PROGRAM, PROTOCOL, SIGNER_SET, MARKETS):
+            for topic in (PROGRAM, PROTOCOL, SIGNER_SET, MARKETS, REFUSALS):
                 self._put(Reading(topic, fault=_no_program(program_id)))
         tasks = [asyncio.create_task(work) for work in works]
         try:
@@ -103,6 +110,9 @@ class SolanaSource:
 
     def _put(self, reading: Reading[Any]) -> None:
         self._out[reading.topic] = reading
+        held = believed(reading, self._clock.mono(), SignerSetState) if reading.topic == SIGNER_SET else None
+        if isinstance(held, Known):
+            self._held = held.data
         self._ready.set()
 
     async def _watch(self, fleet: Fleet, watch: EndpointWatch) -> None:

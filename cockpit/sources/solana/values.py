@@ -22,7 +22,8 @@ from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believe
 from cockpit.model.runbook import CADENCE
 from cockpit.oracle.errors import INVALID_SIGNATURES, REPLAY_PROTECTION, REVEAL_FAILS
 from cockpit.oracle.rates import SLOT_S, WINDOW_S
-from cockpit.sources.values import Family, Snapshot, Value, broken, unknown
+from cockpit.sources.solana.refused import values as refusals
+from cockpit.sources.values import Family, Snapshot, Value, broken, pods_running, unknown
 from cockpit.text import counted
 
 PREFIX, ENDPOINT, REQUESTS = "solana/", "solana/endpoint/", "solana/requests/"
@@ -42,7 +43,7 @@ class SolanaValues:
     """Reads values from one snapshot; made for each evaluation, cheap."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+        self.snapshot = snapshot
         self._mono = snapshot.mono
         readings = snapshot.board.under(PREFIX)
         self._source = readings.get(f"{PREFIX}source")
@@ -67,7 +68,7 @@ class SolanaValues:
 
     def _used(self) -> str | None:
         """Return the configured endpoint that the submitter's SOLANA_RPC_URL points to, if any."""
-        url = variable(self._snapshot.cluster, "SOLANA_RPC_URL")
+        url = variable(self.snapshot.cluster, "SOLANA_RPC_URL")
         if url is None:
             return None
         try:
@@ -194,10 +195,10 @@ class SolanaValues:
 
     def commits_share(self) -> Value:
         """Return the commits a minute, of what the cadence of the markets that publish asks."""
-        paused = self._snapshot.paused
+        paused = self.snapshot.paused
         if paused.every:
             return Value(None, "every market is paused")
-        cadence_ms = cadence(self._snapshot.cluster)
+        cadence_ms = cadence(self.snapshot.cluster)
         if cadence_ms is None:
             return Value(None, f"how often markets publish is not known: no {CADENCE} in a ConfigMap that is watched")
         found = self.rate(lambda seen: seen.commits)
@@ -219,7 +220,7 @@ class SolanaValues:
 
     def commits_without(self, service: str) -> Value:
         """Return 1 while commits appear on the chain though no pod of ours could send them."""
-        pods = self._pods_of(service)
+        pods = pods_running(self.snapshot, service)
         if pods.number is None or pods.number:
             return pods if pods.number is None else Value(0.0, "", pods.age_s)
 
@@ -231,21 +232,10 @@ class SolanaValues:
 
     def commits_beyond(self, service: str) -> Value:
         """Return the commits a minute, of what the cadence asks of each of our pods."""
-        pods, share = self._pods_of(service), self.commits_share()
+        pods, share = pods_running(self.snapshot, service), self.commits_share()
         if pods.number is None or share.number is None:
             return pods if pods.number is None else share
         return dataclasses.replace(share, number=share.number / max(1.0, pods.number))
-
-    def _pods_of(self, service: str) -> Value:
-        """Count the pods of a service, terminating ones included."""
-        readings = self._snapshot.board.under("kubernetes/pods/").values()
-        found = [reading.believed(self._mono) for reading in readings]
-        blind = next((one for one in found if isinstance(one, Unknown)), None)
-        if blind is not None:
-            return unknown(blind, "pods")
-        if not found or not any(w.name == service for w in self._snapshot.cluster.workloads.values()):
-            return Value(None, f"there is no {service} in the watched namespaces", starting=not found)
-        return Value(float(sum(tally.running for tally in self._snapshot.inventory.of(service))), "", 0.0)
 
     def reveals_missing(self) -> Value:
         """Count overdue reveals, unless rejections for signature or sequence explain them."""
@@ -256,9 +246,11 @@ class SolanaValues:
 
         return self._program(read)
 
-    def failures(self, runbook: int) -> Value:
+    def failures(self, runbook: int, error: str = "") -> Value:
+        """Return the failures a minute that a runbook is for; of one error alone, if given."""
+
         def read(seen: ProgramActivity) -> tuple[float | None, str, Mapping[str, str] | None]:
-            own = [each for each in seen.failures if each.runbook == runbook and each.per_minute]
+            own = [f for f in seen.failures if f.runbook == runbook and f.per_minute and error in ("", f.name)]
             number = sum(each.per_minute for each in own)
             if not number and seen.failed.per_minute is None:
                 return None, "solana program: watched for less than a minute", None
@@ -318,7 +310,7 @@ class SolanaValues:
         found = believed(self._readings.get(f"{PREFIX}signer-set"), self._mono, SignerSetState)
         if isinstance(found, Unknown):
             return unknown(found, "solana signer-set")
-        reports = believed(self._snapshot.board.get("probes/signers"), self._mono)
+        reports = believed(self.snapshot.board.get("probes/signers"), self._mono)
         differences = signer_differences(found.data, reports.data if isinstance(reports, Known) else {})
         if differences:
             return Value(float(len(differences)), "", found.age_s, {"first": differences[0]})
@@ -388,8 +380,17 @@ _VALUES: Mapping[str, Callable[[SolanaValues], Value]] = {
     "signature-failures": lambda values: values.failures(INVALID_SIGNATURES),
     "reveal-failures": lambda values: values.failures(REVEAL_FAILS),
     "replay-failures": lambda values: values.failures(REPLAY_PROTECTION),
+    "reveal-mismatches": lambda values: values.failures(REVEAL_FAILS, "RevealMismatch"),
+    "reveals-too-early": lambda values: values.failures(REVEAL_FAILS, "RevealTooEarly"),
+    "sequence-behind": lambda values: refusals.sequence_behind(values.snapshot),
+    "rejects-after-restart": lambda values: refusals.rejects_after_restart(values.snapshot),
+    "refused-keys": lambda values: refusals.refused(values.snapshot, "keys"),
+    "refused-hash": lambda values: refusals.refused(values.snapshot, "hash"),
+    "refused-format": lambda values: refusals.refused(values.snapshot, "format"),
+    "refused-sequence": lambda values: refusals.refused(values.snapshot, "sequence"),
     "paused": SolanaValues.paused,
     "signer-set-mismatch": SolanaValues.signer_set_mismatch,
+    "signers-spare": lambda values: refusals.signers_spare(values.snapshot),
     "disagreements": SolanaValues.disagreements,
 }
 

@@ -105,7 +105,7 @@ def failing(situation: Situation, width: int) -> list[Line]:
     """Return one line for each service that says it is not well, or that cannot be asked."""
     lines: list[Line] = []
     for topic, reading in situation.probes.items():
-        whole = topic in ("signers", "certificates", "source") or topic.startswith("output/")
+        whole = topic in ("signers", "certificates", "source") or topic.startswith(("output/", "bundle/"))
         if whole or reading.believed(situation.mono).off:
             continue
         found = topic_data(reading, ProbeStatus, situation.mono)

@@ -6,8 +6,9 @@ Pure.
 from __future__ import annotations
 
 from cockpit.model.plan import Gauge, Proof
+from cockpit.model.reading import Unknown, believed
 from cockpit.model.runbook import Match, Runbook, Step, SymptomStatus, Validation, listed
-from cockpit.model.signal import Level, SignalStatus
+from cockpit.model.signal import Level, SignalStatus, near
 from cockpit.model.situation import Situation
 from panels.kit.marks import PROOFS, SIGN, level_words, meter, proof_time, trend_words
 from panels.kit.prose import Para, labelled, para
@@ -17,6 +18,7 @@ from panels.kit.words import age, value
 from panels.screens.runbook.next_step import bad, hindered, likeliest, next_step, preview
 from panels.screens.runbook.nothing_fits import NOTHING, nothing_fits
 
+MOST_LISTED = 8  # of a query's table, in a line
 STATE = 11  # width of the state's column
 
 
@@ -183,8 +185,23 @@ def _triage(runbook: Runbook, situation: Situation) -> list[Para]:
             spans += (
                 _answer(signal) if signal is not None else [(f"{SIGN['unknown']} {name}: no such signal", "unknown")]
             )
+        for name in item.queries:
+            spans += [("   ", "text"), _table(name, situation)]
         lines.append(para(*spans, label=(f"{index} ", "key"), key=f"triage:{item.item or index}"))
     return lines
+
+
+def _table(name: str, situation: Situation) -> Span:
+    """Return a query's table in one line, the greatest first: "politics 115 s, sports 2 s"."""
+    found = believed(situation.queries.get(name), situation.mono)
+    query = situation.runbooks.queries.get(name)
+    if isinstance(found, Unknown):
+        return (f"{SIGN['unknown']} {name}: {found.reason}", "unknown")
+    unit = query.unit if query is not None else ""
+    known = sorted((s for s in found.data.samples if s.value == s.value), key=lambda s: -s.value)
+    words = [f"{' '.join(s.labels.values()) or name} {value(s.value, unit)}" for s in known[:MOST_LISTED]]
+    more = f" and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+    return (", ".join(words) + more if words else f"{SIGN['unknown']} {name}: no sample", "text")
 
 
 def _causes(runbook: Runbook, situation: Situation) -> list[Para]:
@@ -320,16 +337,17 @@ def _gauge(gauge: Gauge) -> Para:
 def holds_now(item: Validation, signal: SignalStatus | None) -> Proof:
     """Judge whether this validation would hold now.
 
-    "rises" and "falls" need the baseline of a step: pending until one is taken.
+    "rises" and "falls" need the baseline of a step, "stable" its time: pending until then.
     """
     if signal is None or signal.level is Level.UNKNOWN or signal.value is None:
         return Proof.UNKNOWN
-    if item.expect in ("rises", "falls"):
+    if item.expect in ("rises", "falls") or (item.expect == "stable" and signal.level is Level.OK):
         return Proof.PENDING
-    if item.expect == "near-baseline" and signal.baseline:
-        return (
-            Proof.PASS if abs(signal.value - signal.baseline) <= item.tolerance * abs(signal.baseline) else Proof.FAIL
-        )
+    if item.expect == "near-baseline" and signal.level is Level.OK:
+        if signal.baseline is None:
+            return Proof.UNKNOWN
+        back = near(signal.value, signal.baseline, signal.warn, signal.direction, item.tolerance)
+        return Proof.PASS if back else Proof.FAIL
     return Proof.PASS if signal.level is Level.OK else Proof.FAIL
 
 

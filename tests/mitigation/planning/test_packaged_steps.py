@@ -24,7 +24,11 @@ STEPS = [
     for s in runbook.mitigations
     if runbook.number in (1, 6) and STEP_KINDS[s.kind].patches
 ]
-GIVEN = {"url": "https://rpc-b.drill.m0club.example/v2/KEYLIKE123456789abc", "connector": "sports"}
+GIVEN = {
+    "url": "https://rpc-b.drill.m0club.example/v2/KEYLIKE123456789abc",
+    "connector": "sports",
+    "limits": "sports=2",
+}
 
 
 @pytest.mark.parametrize(("runbook", "step"), STEPS, ids=[f"{b.number}.{s.id}" for b, s in STEPS])
@@ -36,6 +40,9 @@ def test_step(rig: Rig, runbook: object, step: object) -> None:
     rig.do(lambda: changes.set_env(rig.world, "m0-ingestor", {"M0_POLL_INTERVAL_MS": "1000", "M0_CACHE_TTL_MS": "500"}))
     rig.settle()
     given = {p.name: GIVEN[p.name] for p in step.params if p.default is None}  # type: ignore[attr-defined]
+    if step.id == "enable-publishing":  # type: ignore[attr-defined]
+        rig.do(lambda: changes.set_env(rig.world, "m0-submitter", {"M0_PUBLISH_ENABLED": "false"}))
+        rig.settle()
     made = plan(rig.executor(), step, runbook, **given)  # type: ignore[arg-type]
     assert made.dry_run.state is DryRunState.OK
     assert not made.blocked, made.blocked

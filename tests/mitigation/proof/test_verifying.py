@@ -43,6 +43,7 @@ def commits(level: Level = Level.OK, value: float | None = 100.0, **more: object
         (line("near-baseline"), commits(value=0.5, baseline=0.1, warn=1.0), None, False),
         (line("near-baseline"), commits(value=0.0, baseline=0.1, warn=1.0), None, True),
         (line("near-baseline"), commits(value=0.2, baseline=0.0, warn=1.0), None, True),
+        (line("near-baseline"), commits(value=50), None, None),  # what is usual is not known
         (line("near-baseline"), commits(Level.WARN, value=50), None, False),
     ],
 )

@@ -153,7 +153,7 @@ def test_a_variable_that_is_no_toggle_is_read_from_the_deployment() -> None:
         (Validation(text="t", signal="s"), Level.WARN, 1.0, None, Proof.FAIL),
         (Validation(text="t", signal="s"), Level.UNKNOWN, None, None, Proof.UNKNOWN),
         (Validation(text="t", signal="s", expect="near-baseline"), Level.OK, 0.9, 1.0, Proof.PASS),
-        (Validation(text="t", signal="s", expect="near-baseline"), Level.OK, 0.5, 1.0, Proof.FAIL),
+        (Validation(text="t", signal="s", expect="near-baseline"), Level.OK, 1.5, 1.0, Proof.FAIL),
         (Validation(text="t", signal="s", expect="rises"), Level.OK, 5.0, None, Proof.PENDING),
     ],
 )

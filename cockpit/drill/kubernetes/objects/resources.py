@@ -217,6 +217,15 @@ BUDGETS = Resource(
     short=("pdb",),
     subresources=(_status("PodDisruptionBudget"),),
 )
+NETWORKPOLICIES = Resource(
+    "networking.k8s.io",
+    "v1",
+    "networkpolicies",
+    "networkpolicy",
+    "NetworkPolicy",
+    short=("netpol",),
+    storage_hash="YpfwF18m1G8=",
+)
 ACCESS_REVIEWS = Resource(
     "authorization.k8s.io",
     "v1",
@@ -265,6 +274,7 @@ RESOURCES: tuple[Resource, ...] = (
     CRONJOBS,
     JOBS,
     LEASES,
+    NETWORKPOLICIES,
     BUDGETS,
 )
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill.names import SIGNER
+from cockpit.drill.physics.sign import POOL
 from cockpit.drill.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
     from cockpit.drill.world import World
 
 
+POLICY = "m0-signer-agent-edge"
+
+
 def inject(world: World) -> None:
     """Cut one agent off, and let two be reached through a proxy, one request after the other."""
-    world.sign.unreachable = {"signer-6"}
+    signers = {"matchLabels": {"app": SIGNER, **POOL}}
+    proxies = [{"from": [{"podSelector": {"matchLabels": {"app": "m0-signer-proxy"}}}]}]
+    world.kube.network_policy(POLICY, {"podSelector": signers, "policyTypes": ["Ingress"], "ingress": proxies})
+    world.sign.policy, world.sign.unreachable = POLICY, {"signer-6"}
     world.sign.contention |= {"signer-4": 1.65, "signer-5": 1.65}
 
 
 def relent(world: World) -> None:
     """Take the policy back."""
-    world.sign.unreachable = set()
+    world.kube.network_policy(POLICY, {"podSelector": {"matchLabels": {"app": SIGNER}}, "ingress": [{}]})
+    world.sign.policy, world.sign.unreachable = "", set()
     world.sign.contention |= {"signer-4": 0.0, "signer-5": 0.0}
 
 

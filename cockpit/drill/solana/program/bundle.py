@@ -41,10 +41,20 @@ class Bundle(msgspec.Struct, frozen=True):
     content_hash: bytes
     salt: bytes
     commit_hash: bytes
+    signs: str = ""  # what the agents sign instead of its message: "format" or "sequence"
 
     @property
     def message(self) -> bytes:
         return signature_message(self.content_hash, self.signer_set_id, self.epoch, self.sequence)
+
+    @property
+    def signed(self) -> bytes:
+        """Return the bytes that the agents sign."""
+        if self.signs == "format":
+            return sha256(b"M0_SIGMSG_V2" + self.message).digest()
+        if self.signs == "sequence":
+            return signature_message(self.content_hash, self.signer_set_id, self.epoch, self.sequence - 1)
+        return self.message
 
 
 def canonical(payload: object) -> bytes:
@@ -73,6 +83,7 @@ def make(
     *,
     signer_set_id: int,
     signers: Sequence[int],
+    signs: str = "",
 ) -> Bundle:
     """Make a bundle; probabilities and salt follow from the seed, the market and the sequence."""
     salt = keys.digest("salt", market, str(epoch), str(sequence))
@@ -94,11 +105,12 @@ def make(
         content_hash=content,
         salt=salt,
         commit_hash=commit_hash(content, salt),
+        signs=signs,
     )
 
 
 def sign(bundle: Bundle, parties: Iterable[Party]) -> list[tuple[Pubkey, Signature]]:
-    message = bundle.message
+    message = bundle.signed
     return [(party.key, party.pair.sign_message(message)) for party in parties]
 
 

@@ -90,7 +90,7 @@ class Encoder:
         own, payer = self.keys, self.keys.committer.key
         signatures = bundles.sign(bundle, self.signers(bundle, signer_set))
         parts = [
-            instructions.ed25519(bundle.message, signatures),
+            instructions.ed25519(bundle.signed, signatures),
             instructions.reveal(own, bundle, signer_set.signer_set_id),
         ]
         units = frames.units("RevealPrediction", bundle.salt)

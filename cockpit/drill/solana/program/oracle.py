@@ -113,7 +113,7 @@ class Oracle:
         "" when they are enough.
         """
         found = self.accounts.signer_set(landed.bundle.signer_set_id)
-        if found is None or not found.active:
+        if found is None or not found.active or landed.bundle.signs:
             return "SignatureVerificationFailed"
         members = {party.key for party in self._encoder.signers(landed.bundle, found)} & set(found.pubkeys)
         return "" if len(members) >= found.threshold else "SignatureVerificationFailed"
@@ -143,6 +143,7 @@ class Oracle:
         *,
         signer_set: str = str(FIRST_SET),
         signers: Sequence[int] = tuple(range(THRESHOLD)),
+        signs: str = "",
     ) -> Landed:
         """Land a commit that reached the chain at `at` (unix seconds).
 
@@ -159,6 +160,7 @@ class Oracle:
             int(created_at * 1000),
             signer_set_id=number,
             signers=signers,
+            signs=signs,
         )
         if at < self.details_from:
             self._pass_over("CommitPrediction", msgspec.structs.replace(there, current_epoch_id=bundle.epoch))

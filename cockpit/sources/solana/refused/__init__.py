@@ -1,0 +1,1 @@
+"""Examines reveals that were refused for their signatures."""
