@@ -47,6 +47,8 @@ class ViewController:
                 await self.logs_of_selection(query, tail)
         elif name == "runbook":
             await self.runbook(args.get("runbook"))
+        elif name == "images":
+            self._images()
         elif name == "explain" and not service:
             await self.explain(messages.Explain())
         elif name == "explain":
@@ -97,6 +99,15 @@ class ViewController:
         await app.close_layers(overlays.RunbookView)
         if not (service and dashboard.jump(service)) and not dashboard.jump(name):
             app.notify_line(f"the view {name} is not available in this version")
+
+    def _images(self) -> None:
+        """Open the form of the step that sets an image: it lists what ran before."""
+        for runbook in self._session.runbooks.runbooks:
+            for step in runbook.mitigations:
+                if any((param.choices_from or "").startswith("images") for param in step.params):
+                    self._app.post_message(messages.AskParameters(runbook.id, step))
+                    return
+        self._app.notify_line("no step of the runbooks sets an image")
 
     def _namespace(self, args: Mapping[str, str]) -> str:
         place = self._session.place

@@ -183,6 +183,13 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         fetched=True,
     ),
     ViewSpec(
+        name="images",
+        title="Images",
+        offer="View known good images",
+        words="what ran before, with how it did then",
+        fetched=True,
+    ),
+    ViewSpec(
         name="queries",
         title="Queries",
         offer="View queries",

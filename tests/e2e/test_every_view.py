@@ -44,6 +44,10 @@ SHOWN = {
     "endpoints": "ChainView",
     "maintenance": "MaintenanceView",
     "postgres": "PostgresView",
+    "compare": "CompareView",
+    "images": "ParametersDialog",
+    "runbook": "RunbookView",
+    "queries": "QueriesView",
 }
 
 
@@ -100,12 +104,14 @@ async def test_each_view_that_a_packaged_runbook_names_opens(settings: Settings)
                 await closed(cockpit)
 
 
-async def test_step_1_of_runbook_11_explains_its_service(settings: Settings) -> None:
+async def test_step_1_of_runbook_11_shows_what_ran_before(settings: Settings) -> None:
+    """11.step.1 (B24): one key shows the digests, each with how it did: step 2's own list."""
     async with screen(settings) as cockpit:
         await ready(cockpit)
         cockpit.app.post_message(PlanStep("11", "last-good-image"))
-        await cockpit.wait(r"Why: m0-quant")
-        assert layer(cockpit) == "ExplainView"
+        await cockpit.wait(r"m0-quant@sha256:")
+        await cockpit.wait(r"LAST KNOWN GOOD")
+        assert layer(cockpit) == "ParametersDialog"
 
 
 @pytest.mark.parametrize("view", ["logs", "explain"])

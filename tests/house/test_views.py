@@ -131,7 +131,7 @@ def test_a_file_without_its_view_is_refused_by_name(monkeypatch: pytest.MonkeyPa
 
 
 def test_every_other_view_has_its_widget_and_every_page_is_drawn() -> None:
-    assert {view.name for view in VIEWS if view.fetched} == {"logs", "explain", "runbook"}
+    assert {view.name for view in VIEWS if view.fetched} == {"logs", "explain", "runbook", "images"}
     assert set(MAKERS) == {view.name for view in VIEWS if view.file}
     for view in VIEWS:
         for page in view.pages:
