@@ -53,7 +53,7 @@ def _check(file: str | None) -> int:
         text, origin = schema.packaged_text(), "runbooks.toml"
     else:
         try:
-            text, origin = Path(file).read_text("utf-8"), file
+            text, origin = Path(file).read_text("utf-8-sig"), file
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigProblem(f"cannot read {file}: {error}", "check the path and its encoding") from None
     runbooks, problems = schema.check(text, origin)

@@ -374,3 +374,15 @@ def test_a_triage_line_needs_no_item() -> None:
     runbooks, problems = check(own, "own.toml")
     assert problems == [] and runbooks is not None
     assert runbooks.runbook("99").triage[0].text == "Which"
+
+
+def test_a_file_with_a_mark_of_its_bytes_is_checked_as_it_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """D: an editor's BOM and CRLF: the monitor took the file, the check called it no TOML."""
+    own = tmp_path / "own.toml"
+    own.write_bytes(b"\xef\xbb\xbf[signals.rpc-errors]\r\ncrit = 50\r\n")
+    assert main(["runbooks", "check", str(own)]) == 0, capsys.readouterr().out
+    own.write_bytes(b"\xef\xbb\xbf[signals.rpc-errors]\r\ncrti = 50\r\n")
+    assert main(["runbooks", "check", str(own)]) == 1
+    assert f"{own}:2: signals.rpc-errors.crti: unknown key; did you mean 'crit'?" in capsys.readouterr().out
