@@ -10,8 +10,10 @@ from cockpit.assessment.board import Board
 from cockpit.clock import SystemClock
 from cockpit.config import load_settings
 from cockpit.drill.names import API, MARKETS, SERVICES, SIGNERS
+from cockpit.drill.physics.releases import Traits
 from cockpit.drill.server import Drill
-from cockpit.model.observed.probe import MarketOutput, ProbeStatus, SignerReport
+from cockpit.model.observed.probe import MarketOutput, ProbeStatus, ServedBundle, SignerReport
+from cockpit.oracle.bundle_file import read_bundle
 from cockpit.sources.probes.settings import PROBES
 from cockpit.sources.probes.source import ProbesSource
 from cockpit.sources.timing import Timings
@@ -36,7 +38,7 @@ async def asked(drill: Drill, enough: Callable[[Board], bool]) -> Board:
 def everything(board: Board) -> bool:
     signers = board.get("probes/signers")
     # two more: agents, and certificates, of which there are none
-    there = len(board.under("probes/")) == 2 * len(SERVICES) + len(MARKETS) + 2
+    there = len(board.under("probes/")) == 2 * len(SERVICES) + 2 * len(MARKETS) + 2
     return there and signers is not None and kept(signers) is not None
 
 
@@ -59,6 +61,26 @@ async def test_a_calm_drill_is_well_from_outside_too() -> None:
     reports: dict[str, SignerReport] = kept(signers)
     assert set(reports) == set(SIGNERS) and all(r.ok and r.signer_set_id == "100" for r in reports.values())
     assert len({r.pubkey for r in reports.values()}) == 7
+
+
+async def test_a_gateway_that_changes_a_bundle_is_seen_as_its_consumers_see_it() -> None:
+    """2.symptom.3: the newest served bundles are verified; 2.validation.1 has their very bytes."""
+
+    def bundles(board: Board) -> list[ServedBundle]:
+        found = [kept(reading) for topic, reading in board.under("probes/").items() if "/bundle/" in topic]
+        return [one for one in found if one is not None]
+
+    async with Drill(speed=0.0, history_s=60.0, start_at=1_790_000_000.0) as drill:
+        world = drill.world
+        for _ in range(30):
+            world.advance(1.0)
+        well = bundles(await asked(drill, lambda board: len(bundles(board)) == len(MARKETS)))
+        assert all(one.wrong == "" and len(one.keys) == 5 and read_bundle(one.raw).market for one in well)
+        world.releases.roll_out(world.kube, API, "2026.11.8", Traits(rewrites=True))
+        for _ in range(60):
+            world.advance(1.0)
+        changed = bundles(await asked(drill, lambda board: len(bundles(board)) == len(MARKETS)))
+    assert all("another content hash" in one.wrong for one in changed)
 
 
 async def test_what_breaks_in_the_world_is_seen_from_outside() -> None:
