@@ -188,3 +188,15 @@ def test_an_own_condition_takes_the_place_of_a_packaged_one() -> None:
     condition = runbooks.conditions["more-signers-allowed"]
     assert (condition.signals, condition.scales) == (("drift",), None)
     assert runbooks.conditions["rate-limited"].signals == ("rate-limited",)
+
+
+def test_a_step_that_acts_is_tied_to_a_cause_where_others_are() -> None:
+    """A10: one tied to none was called for before those that answer the cause (3.mitigation.3)."""
+    loose = []
+    for runbook in load(None).runbooks:
+        parts = {name for step in runbook.mitigations for name in step.steps}
+        for step in runbook.mitigations:
+            acts = STEP_KINDS[step.kind].patches and not step.dangerous and step.id not in parts
+            if acts and not step.causes and any(other.causes for other in runbook.mitigations):
+                loose.append(f"{runbook.number}/{step.id}")
+    assert loose == []
