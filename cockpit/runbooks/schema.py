@@ -216,6 +216,7 @@ def _over(before: Any, entry: Any) -> Any:
 #: brings its own drops the packaged ones.
 _SOURCES = (
     (frozenset({"value", "promql"}), frozenset[str]()),
+    (frozenset({"baseline", "usual"}), frozenset[str]()),
     (frozenset(key.replace("_", "-") for key in Condition.SOURCES), frozenset({"at-least", "at-most", "is"})),
 )
 
