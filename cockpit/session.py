@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cockpit.mitigation.context import Backends
     from cockpit.mitigation.executor import Executor
     from cockpit.model.plan import Progress, Unfinished
-    from cockpit.model.runbook import Param, Runbooks, Step
+    from cockpit.model.runbook import Runbooks, Step
     from cockpit.model.situation import Situation
     from cockpit.sources.kubernetes.log_follower import LogFollower
 
@@ -340,12 +340,6 @@ class Session:
         if situation is None:
             return ("Nothing is known yet.",)
         return explain(kind, (namespace, name, uid), situation, self.runbooks)
-
-    def choices(self, param: Param) -> list[tuple[str, str]]:
-        """Return a parameter's (value, what is known of it): fixed, or live from `choices-from`."""
-        from cockpit.mitigation.choices.live import choices
-
-        return choices(param, self.runbooks, self.settings.of(RPC_ENDPOINTS), self.situation)
 
     def offers(self, step: Step) -> dict[str, list[tuple[str, str]]]:
         """Return what a form offers for each parameter, with what each value would do now."""

@@ -103,9 +103,9 @@ class MitigationController:
     async def ask(self, event: messages.AskParameters) -> None:
         step = event.step
         start, now = self._session.presets(step)
-        dialog = overlays.ParametersDialog(
-            event.runbook_id, step, self._session.offers(step), start, now, appearance=self._app.appearance
-        )
+        live = self._session.offers(step)
+        start = {name: value for name, value in start.items() if live[name] or _own_default(step, name)}
+        dialog = overlays.ParametersDialog(event.runbook_id, step, live, start, now, appearance=self._app.appearance)
         await self._app.open_layer(dialog)
         self._explained_of[dialog] = dialog.unexplained
         self._app.run_worker(self._explain_choices(dialog, step), exit_on_error=False, group="choices")
@@ -334,6 +334,11 @@ class MitigationController:
             step.title, lambda executor: executor.plan_part(runbook, whole, part.index, event.parameters, part.run)
         )
         return True
+
+
+def _own_default(step: Step, name: str) -> bool:
+    """Tell whether the runbook itself has a default: what is live is never filled in unseen."""
+    return any(param.name == name and param.default is not None for param in step.params)
 
 
 def _part(runbook: Runbook, whole: Step, index: int) -> Step:

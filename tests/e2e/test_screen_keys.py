@@ -212,14 +212,14 @@ async def test_choices_that_are_known_later_come_into_the_open_form(
     async with screen(settings) as cockpit:
         await ready(cockpit)
         session = cockpit.app.session
-        known = session.choices
-        monkeypatch.setattr(session, "choices", lambda param: [])
+        known = session.offers
+        monkeypatch.setattr(session, "offers", lambda step: {param.name: [] for param in step.params})
         cockpit.burst("r", "n", "enter")
         await cockpit.wait(r"no live list of rpc endpoints yet")
         await cockpit.settled()
         cockpit.write("https")
         await cockpit.wait(r"https")
-        monkeypatch.setattr(session, "choices", known)
+        monkeypatch.setattr(session, "offers", known)
         shown = await cockpit.wait(r"rpc-b: \d+ slots behind, p95 \d+ ms")
         assert "no live list" not in shown
         cockpit.write("//a.b")

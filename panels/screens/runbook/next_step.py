@@ -269,7 +269,23 @@ def called(match: Match, situation: Situation) -> Called:
 
     if open_steps:
         return Called(min(open_steps, key=order), "", runbook)
+    if situation.publishing.stopped and (back := _back_on(runbook, situation)) is not None:
+        return back
     return Called(None, against[0] if against else "no step of this runbook answers what shows", runbook)
+
+
+def _back_on(runbook: Runbook, situation: Situation) -> Called | None:
+    """Return what leads back from a stop: proof of a bundle first, then what enables publishing."""
+    enabling = [s for s in runbook.mitigations if enables(s, situation) and not _mere_part(s, runbook)]
+    if not enabling:
+        return None
+    why = hindered(enabling[0], situation)
+    if not why and not _done(enabling[0], situation):
+        return Called(enabling[0], "publishing is stopped, and nothing speaks against it any more", runbook)
+    proof = next((s for s in runbook.mitigations if s.kind == "verify-signatures"), None)
+    if why and proof is not None and not _done(proof, situation) and not hindered(proof, situation):
+        return Called(proof, "publishing is stopped: a bundle is verified before it is enabled", runbook)
+    return Called(None, f"{enabling[0].title}: {why or 'it was done'}", runbook)
 
 
 def _against(step: Step, runbook: Runbook, situation: Situation, blind: bool) -> str:

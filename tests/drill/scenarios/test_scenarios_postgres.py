@@ -148,7 +148,8 @@ class Cockpit:
         self.drill.call(lambda drill: act(drill.world))
 
     def choices(self, step: str, runbook: str = "10") -> dict[str, list[tuple[str, str]]]:
-        return {p.name: self.session.choices(p) for p in self.session.runbooks.step(runbook, step)[1].params}
+        offered: dict[str, list[tuple[str, str]]] = self.session.offers(self.session.runbooks.step(runbook, step)[1])
+        return offered
 
     def plan(self, step: str, runbook: str = "10", **values: str) -> Plan:
         """Plan with the first choice of every parameter that is not given."""

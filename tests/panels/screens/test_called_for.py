@@ -7,9 +7,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from cockpit.model.plan import JournalLine, Phase, Proof
-from cockpit.model.runbook import Cause, Condition, Param, Runbook, Step
+from cockpit.model.runbook import Cause, Condition, Param, Runbook, Service, SignalDef, Step
 from cockpit.model.signal import Level, SignalStatus
-from cockpit.model.situation import ConditionStatus, ServiceStatus, Situation
+from cockpit.model.situation import ConditionStatus, Publishing, PublishingState, ServiceStatus, Situation
 from panels.screens.runbook.next_step import called
 from tests.support.samples.dialogs import STOPS, match, plan, progress, signal, situation
 
@@ -29,7 +29,9 @@ def runbook_of(*steps: Step, causes: tuple[Cause, ...] = ()) -> Runbook:
 def at(runbook: Runbook, levels: dict[str, Level], **more: Any) -> Situation:
     found = situation(signals={name: status(name, level) for name, level in levels.items()})
     conditions = {name: Condition(text=f"{name} holds", signals=("x",)) for name in ("safe", "refused")}
-    runbooks = replace(found.runbooks, runbooks=(runbook,), conditions=conditions)
+    services = {"m0-submitter": Service(publishes=True)}
+    signals = {"invalid-signatures": SignalDef(title="invalid signatures", value="x", dangerous=True)}
+    runbooks = replace(found.runbooks, runbooks=(runbook,), conditions=conditions, services=services, signals=signals)
     return replace(found, **{"runbooks": runbooks, "progress": (), "journal": (), **more})
 
 
@@ -154,3 +156,21 @@ def test_a_later_part_of_a_sequence_is_never_the_next_step() -> None:
     whole = step("whole", kind="sequence", steps=("one", "two"), signals=("bad",), service=None)
     runbook = runbook_of(whole, step("two", signals=("bad",)), step("one", signals=("bad",), dangerous=True))
     assert next_of(runbook, {"bad": Level.CRIT})[0] == "whole"
+
+
+def test_after_a_stop_a_bundle_is_verified_before_publishing_is_enabled() -> None:
+    """C 2.validation.2: nothing is enabled before what would be published is known to be safe."""
+    verify = step("verify", kind="verify-signatures", service=None, args={"bundle": "{file}"})
+    start = step("start", kind="scale", service="m0-submitter", replicas=1, dangerous=True, signals=("bad",))
+    runbook = runbook_of(verify, start)
+    service = ServiceStatus("m0-submitter", "m0-prod", "Deployment", 0, 0, 0, None, "", "warn")
+    off = {"publishing": Publishing(state=PublishingState.OURS), "services": (service,)}
+    here = {"bad": Level.OK, "invalid-signatures": Level.UNKNOWN}
+    assert next_of(runbook, here, **off)[0] == "verify"
+    mine = replace(plan(), runbook=runbook.id, step="verify", kind="verify-signatures", part=None)
+    verified = progress(mine, phase=Phase.DONE, proof=Proof.PASS, ended_mono=-1e9)
+    assert next_of(runbook, here, **off, progress=(verified,))[0] == "start"
+    failed = progress(mine, phase=Phase.DONE, proof=Proof.FAIL)
+    name, reason = next_of(runbook, here, **off, progress=(failed,))
+    assert (name, reason) == (None, "Start: not before what is published is known to be safe")
+    assert next_of(runbook, here)[0] is None  # publishing is on: there is nothing to enable
