@@ -48,6 +48,7 @@ class PatchContext:
     restarted_at: str  # RFC 3339, for restart
     known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # variable → the values that a live list holds
     secrets: frozenset[str] = frozenset()  # variables given by a secret parameter
+    adds: bool = False  # the step adds to a list of what is switched off
     seen: Any = None  # what the kind's `survey` found
 
 
@@ -145,6 +146,7 @@ class PatchStep(ABC):
             salt=salt,
             restarted_at=rfc3339(context.now()),
             known=_known(step, context.situation()),
+            adds=step is not None and step.direction == "adds",
             secrets=_secret_variables(step),
             seen=seen,
         )

@@ -11,7 +11,7 @@ import pytest
 
 from cockpit.drill import changes
 from cockpit.mitigation.steps.workload import set_env
-from cockpit.model.plan import DryRunState, Phase
+from cockpit.model.plan import DryRunState, Phase, Verdict
 from cockpit.model.situation import ConditionStatus
 from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.runbooks.schema import load
@@ -46,7 +46,8 @@ def test_step(rig: Rig, runbook: object, step: object) -> None:
     made = plan(rig.executor(), step, runbook, **given)  # type: ignore[arg-type]
     assert made.dry_run.state is DryRunState.OK
     assert not made.blocked, made.blocked
-    assert not made.overrides, made.overrides
+    unasked = [found for found in made.overrides if found.guard != "left"]  # no Prometheus here: no live list
+    assert not unasked, unasked
     assert made.changes
     answered = carry(rig.executors[0], made)
     assert answered.phase not in (Phase.FAILED, Phase.STALE, Phase.UNCERTAIN), answered.words
@@ -70,6 +71,26 @@ def test_a_change_of_a_list_says_what_comes_out_of_it_and_what_is_not_known() ->
     assert note("", "sports") == note("politics", "politics,sports") == ""
     assert note("politics", "sports") == "politics not in it any more"
     assert note("", "spots") == "not among those known now"
+
+
+@pytest.mark.parametrize(
+    ("known", "value", "verdict", "words"),
+    [
+        (("macro", "sports"), "sports", Verdict.PASS, "macro stay on"),
+        (("macro", "sports"), "macro,sports", Verdict.CONFIRM, "all that there are (2): none is left"),
+        (("macro", "sports"), "macro,sports,foo", Verdict.CONFIRM, "none is left"),
+        (None, "macro", Verdict.UNKNOWN, "not known now"),
+    ],
+)
+def test_the_last_of_them_is_not_switched_off_unseen(
+    known: tuple[str, ...] | None, value: str, verdict: Verdict, words: str
+) -> None:
+    """B12: every connector could be disabled by an ordinary y: nothing is ingested any more."""
+    name = "M0_CONNECTORS_DISABLED"
+    setting: Any = SimpleNamespace(adds=True, known={name: known} if known is not None else {})
+    (found,) = set_env._left(setting, {name: {"value": value}})
+    assert found.verdict is verdict and words in found.reason
+    assert not list(set_env._left(SimpleNamespace(adds=False, known={}), {name: {"value": value}}))  # type: ignore[arg-type]
 
 
 def test_there_are_such_steps() -> None:

@@ -9,7 +9,7 @@ told apart by a strategic merge and is refused.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cockpit.canonical_json import canonical
@@ -29,9 +29,10 @@ from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
 from cockpit.mitigation.steps.workload import template
-from cockpit.model.plan import Change
+from cockpit.model.plan import Change, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks, Step
 from cockpit.secrets import display_env, display_value, env_value, fingerprint, safe_to_journal
+from cockpit.text import safe
 
 Values = Mapping[str, Mapping[str, Any] | None]
 
@@ -102,7 +103,7 @@ class SetEnv(WorkloadStep):
             changes=_changes(around, wanted, before, spec),
             kubectl=_line(subject, container, wanted, around),
             blast=template.blast(subject, container),
-            guards=template.replacing(subject) if wanted else (),
+            guards=(*template.replacing(subject), *_left(around, wanted)) if wanted else (),
             inverse=_inverse(subject, container, before, around),
             dangers=dangers_of(around.runbooks, wanted, before),
             relaxing=relaxing(around.runbooks, wanted, before),
@@ -181,6 +182,21 @@ def _changes(around: PatchContext, wanted: Values, before: Values, spec: Mapping
             note = (note + "; " if note else "") + "another value behind the same shown part"
         changes.append(Change(name, old, new, note))
     return tuple(changes)
+
+
+def _left(around: PatchContext, wanted: Values) -> Iterator[GuardResult]:
+    """Hold up a step that switches off the last of what a live list holds."""
+    for name, value in wanted.items() if around.adds else ():
+        known = around.known.get(name)
+        left = sorted(set(known or ()) - set(_listed(value)))
+        if known is None:
+            reason = f"which there are is not known now, so whether {name} leaves one cannot be told"
+            yield GuardResult("left", Verdict.UNKNOWN, reason)
+        elif not left:
+            reason = f"{name} would name all that there are ({len(known)}): none is left"
+            yield GuardResult("left", Verdict.CONFIRM, reason)
+        else:
+            yield GuardResult("left", Verdict.PASS, f"{safe(', '.join(left), 120)} stay on")
 
 
 def _listed(value: Mapping[str, Any] | None) -> list[str]:
