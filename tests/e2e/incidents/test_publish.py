@@ -230,7 +230,7 @@ async def test_runbook_12_a_manipulated_market_is_paused(tmp_path: Path) -> None
     with incident("market-manipulated", tmp_path) as (drill, settings):
         async with at_work(drill, settings) as hands:
             world = drill.drill.world
-            await hands.begin(r"12 Pausing markets +3 of 3")
+            await hands.begin(r"12 Pausing markets +\d of 3")
             await hands.choose("12 Pause a market", "12  Pause a market")
             await hands.fill(market)
             await hands.confirm(market)

@@ -48,8 +48,8 @@ async def test_runbook_7_the_source_that_is_off_is_quarantined(tmp_path: Path) -
             world = drill.drill.world
             await hands.begin(r"7 Divergence and outlier alerts +3 of 3")
             await triage(hands, 1, r"divergence +sports [\d.]+")
-            shown = await triage(hands, 2, r"market=NBA_LAL_BOS sports=0\.9\d+")
-            values = re.findall(r"market=NBA_LAL_BOS sports=([\d.]+) sports-b=([\d.]+) sports-c=([\d.]+)", shown)
+            shown = await triage(hands, 2, r"▲ +NBA_LAL_BOS .* sports 0\.9\d+")
+            values = re.findall(r"NBA_LAL_BOS .* sports ([\d.]+) +sports-b ([\d.]+) +sports-c ([\d.]+)", shown)
             assert values and all(float(own) > 1.4 * float(other) for own, *others in values for other in others)
 
             await hands.choose("7 Quarantine", "7  Quarantine the offending connector")
@@ -77,7 +77,7 @@ async def test_runbook_8_the_models_version_is_rolled_back(tmp_path: Path) -> No
             hands.cockpit.burst("r")
             await hands.wait(r"data outage +✓ Coverage, worst domain 0\.9\d.* ✓ Watermark lag")
             await triage(hands, 1, r"coverage +crypto 0\.9\d")
-            await triage(hands, 2, r"feature distribution model=\S+ version=2026\.2 psi=0\.\d+ drift=0\.3")
+            await triage(hands, 2, r"bayes-sports-v4 +0\.3\d+ .* odds-move 0\.\d+")
             await triage(hands, 3, r"drift +ECE[\s\S]*bayes-sports-v4 +◐ 0\.3\d+ +◐ 0\.0[5-9]\d")
 
             await hands.choose("8 Roll back the model", "8  Roll back the model version")
