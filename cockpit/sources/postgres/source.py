@@ -13,6 +13,8 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from cockpit.clock import Clock
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.settings import ConfigProblem, secret_of
@@ -194,6 +196,7 @@ class PostgresSource:
         started = self._clock.mono()
         try:
             seen = await poll()
+            data, fault = (_typed(seen[0]), seen[1]) if seen is not None else (None, None)
         except PgProblem as problem:
             if problem.lost:
                 raise
@@ -203,7 +206,6 @@ class PostgresSource:
             return self._reading(name, None, Fault(SourceState.DOWN, reason, "report it, with the version"), 0.0)
         if seen is None:
             return None
-        data, fault = seen
         old_s = (known.statistics_age_s or 0.0) if name in OF_STATISTICS else 0.0
         return self._reading(name, data, fault, self._clock.mono() - started, old_s)
 
@@ -218,6 +220,14 @@ class PostgresSource:
             fault=fault,
             max_age_s=max(15.0, 3 * self._interval_s),
         )
+
+
+def _typed(data: Any) -> Any:
+    """Hold what was made of rows against its types: a text is no number, whatever the server says.
+
+    Raises msgspec.ValidationError.
+    """
+    return msgspec.convert(msgspec.to_builtins(data), type(data)) if isinstance(data, msgspec.Struct) else data
 
 
 async def _next(heard: asyncio.Queue[Heard], task: asyncio.Task[None]) -> Heard:

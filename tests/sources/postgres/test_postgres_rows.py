@@ -98,6 +98,16 @@ def test_any_rows_give_data_that_can_be_shown_or_a_reason(tables: list[list[tupl
     asyncio.run(read())
 
 
+def test_a_text_is_no_number() -> None:
+    """H2: a replica's lag that is a text went through to the screen as it came."""
+    rows: list[list[tuple[Any, ...]]] = [[(False, None)], [("a", "streaming", "async", "\x1b[2J", None)], []]
+    source = PostgresSource(PostgresSettings(url="postgresql:///x"), ManualClock())
+    reading = asyncio.run(source._one("replication", SERVER, polls(Answers(rows))["replication"]))
+    assert reading is not None and kept(reading) is None
+    fault = fault_in(reading)
+    assert fault is not None and "cannot read" in fault.reason
+
+
 @given(st.lists(CELLS, min_size=0, max_size=12))
 @settings(max_examples=60, deadline=None)
 def test_a_server_that_says_strange_things_of_itself_is_said_to(row: list[Any]) -> None:
