@@ -40,8 +40,9 @@ _WATCHED = {
 class Observer:
     """Assesses the world as the cockpit would.
 
-    `only`: the signals to read (None: all that Prometheus and Kubernetes can tell); the others stay
-    unknown. `window_s`: what is counted over minutes is counted over so many seconds: what is new.
+    `only`: the signals to read (None: all that Prometheus and Kubernetes can tell), with those that
+    they are only told with; the others stay unknown. `window_s`: what is counted over minutes is
+    counted over so many seconds: what is new.
     """
 
     def __init__(
@@ -49,7 +50,12 @@ class Observer:
     ) -> None:
         self.world = world
         self._window_s = window_s
-        self._signals = {name: signal for name, signal in runbooks.signals.items() if only is None or name in only}
+        beside = {known.only_with for name, known in runbooks.signals.items() if only is None or name in only}
+        self._signals = {
+            name: signal
+            for name, signal in runbooks.signals.items()
+            if only is None or name in only or name in beside  # without it, nothing is known to be well
+        }
         self._seen: dict[str, tuple[str, Any]] = {}  # uid → (resourceVersion, as the cockpit reads it)
         self._usual: dict[str, QueryResult] = {}
         self._usual_at = 0.0
