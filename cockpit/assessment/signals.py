@@ -44,9 +44,9 @@ from cockpit.sources.registry import sources
 from cockpit.sources.values import Snapshot, Values
 
 #: Values that are made of when other signals turned bad.
-_AGAINST_ONSETS = frozenset(f"kubernetes.{name}" for name in BLAMED)
+AGAINST_ONSETS = frozenset(f"kubernetes.{name}" for name in BLAMED)
 #: Values that say that there was a release: no failure that follows one.
-_OF_RELEASES = _AGAINST_ONSETS | {"kubernetes.recent-releases", "kubernetes.suspect-releases"}
+_OF_RELEASES = AGAINST_ONSETS | {"kubernetes.recent-releases", "kubernetes.suspect-releases"}
 #: Of the last hour so much may have been bad, or what is normal is not learned from it.
 WELL_SHARE = 0.1
 
@@ -112,7 +112,7 @@ class Evaluator:
         statuses: dict[str, SignalStatus] = {}
         paused = replace(snapshot.paused, tempo=tempo)
         # What is held against the onset of others comes after them.
-        for name, signal in sorted(self._runbooks.signals.items(), key=lambda one: one[1].value in _AGAINST_ONSETS):
+        for name, signal in sorted(self._runbooks.signals.items(), key=lambda one: one[1].value in AGAINST_ONSETS):
             memory = self._memory[name]
             if signal.off:
                 raw = Raw(Level.UNKNOWN, None, signal.off, off=True)

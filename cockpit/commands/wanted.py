@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from cockpit.model.runbook import Step
 from cockpit.model.step_kinds import STEP_KINDS
+from cockpit.text import counted
 
 
 def wanted_of(parts: Sequence[Step], parameters: Mapping[str, str]) -> list[str]:
     """Say, part by part, what each will want to be confirmed with, and all of it in one line."""
-    lines, names = [f"in order, {len(parts)} parts; each is confirmed on its own:"], []
+    lines, names = [f"in order, {counted(len(parts), 'part')}; each is confirmed on its own:"], []
     for index, part in enumerate(parts):
         spec = STEP_KINDS[part.kind]
         name = _name_of(part, parameters)

@@ -70,7 +70,8 @@ def set_image(step: Step, situation: Situation) -> str:
 
 def restart(step: Step, situation: Situation) -> str:
     count = _desired(step, situation)
-    return f"replaces the pod of {step.service}" if count == "1" else f"replaces all {count} pods of {step.service}"
+    all_of = "the pod" if count == "1" else f"all {count} pods"
+    return f"replaces {all_of} of {step.service}"
 
 
 def delete_pod(step: Step, situation: Situation) -> str:

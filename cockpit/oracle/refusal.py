@@ -18,7 +18,7 @@ from cockpit.model.observed.chain import Refusal, SignerSetState
 from cockpit.oracle.base58 import encode, pubkey
 from cockpit.oracle.bundle import content_hash, signed_message
 from cockpit.oracle.errors import REPLAY_PROTECTION, RUNBOOKS
-from cockpit.text import safe
+from cockpit.text import counted, safe
 
 #: How far from what a reveal says an epoch and a sequence are looked for that was signed instead.
 NEAR = 64
@@ -107,15 +107,17 @@ def _finding(
     if right in messages:
         keys = {encode(key) for key, message in claims if message == right}
         if error_name == "BundleHashMismatch":
-            return "hash", f"{len(keys)} keys signed the hash of these bytes, and the program hashes them differently"
+            return (
+                "hash",
+                f"{counted(len(keys), 'key')} signed the hash of these bytes, and the program hashes them differently",
+            )
         if signers is None:
-            return "", f"{len(keys)} keys signed what it says; the signer set is not known"
+            return "", f"{counted(len(keys), 'key')} signed what it says; the signer set is not known"
         known = keys & set(signers.pubkeys)
         if len(known) < signers.threshold:
-            return "keys", (
-                f"{len(known)} of its {len(keys)} keys are in set {signers.signer_set_id}, {signers.threshold} needed"
-            )
-        return "", f"{len(known)} keys of the set signed what it says: the signatures are not what is wrong"
+            of_all = f"{len(known)} of its {counted(len(keys), 'key')}"
+            return "keys", f"{of_all} in set {signers.signer_set_id}, {signers.threshold} needed"
+        return "", f"{counted(len(known), 'key')} of the set signed what it says: the signatures are not what is wrong"
     for epoch, sequence in _neighbours(reveal):
         if signed_message(reveal.content, reveal.signer_set_id, epoch, sequence) in messages:
             signed = [

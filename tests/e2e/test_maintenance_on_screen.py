@@ -54,7 +54,7 @@ async def test_a_round_is_looked_at_answered_and_written(settings: Settings) -> 
         await cockpit.wait(r"report written")
         cockpit.burst("right", "right")
         await cockpit.wait(r"rollback plan ready +ATTENTION")
-        await cockpit.wait(r"every M0_ key is known")
+        await cockpit.wait(r"configs validated +ok")
         cockpit.burst("right")
         await cockpit.wait(r"no incident is open")
         cockpit.burst("escape")

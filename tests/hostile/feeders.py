@@ -124,6 +124,15 @@ def _configmap(raw: str) -> object:
     return convert.configmap(found)
 
 
+def _network_policy(raw: str) -> object:
+    chosen = {"matchLabels": {raw: raw}, "matchExpressions": [{"key": raw, "operator": raw, "values": [raw]}]}
+    rule = {"from": [{"podSelector": chosen, "namespaceSelector": chosen}]}
+    spec = {"podSelector": chosen, "ingress": [rule], "policyTypes": [raw, "Ingress"]}
+    found = _decoded(wire.NetworkPolicyW, {"metadata": {"name": raw, "namespace": raw}, "spec": spec})
+    assert isinstance(found, wire.NetworkPolicyW)
+    return convert.network_policy(found)
+
+
 def _refused(call: Callable[[], object]) -> object:
     """Return what a call gives; a refusal in the program's own words is an answer."""
     try:
@@ -265,6 +274,7 @@ FEED: dict[str, Callable[[str], object]] = {
     "cockpit.kubeapi.convert:workload": lambda raw: convert.workload("Deployment", _workload_w(raw)),
     "cockpit.kubeapi.convert:event": _event,
     "cockpit.kubeapi.convert:configmap": _configmap,
+    "cockpit.kubeapi.convert:network_policy": _network_policy,
     "cockpit.kubeapi.errors:describe": lambda raw: _refused(lambda: kube_errors.describe("GET", f"/api/v1/{raw}")),
     "cockpit.kubeapi.errors:decode_status": lambda raw: kube_errors.decode_status(raw.encode("utf-8", "replace")),
     "cockpit.kubeapi.errors:from_answer": _api_error,
@@ -290,6 +300,12 @@ FEED: dict[str, Callable[[str], object]] = {
 }
 #: What no text from outside reaches, or only through what is fed above.
 EXCUSED = {
+    "cockpit.assessment.explain.selected:explain": "chooses among the explanations that are fed above",
+    "cockpit.assessment.explain.signal:explain_signal": "a signal's words: its reason was cleaned where it was read",
+    "cockpit.assessment.explain.signal:service_of": "names of the runbooks",
+    "cockpit.assessment.explain.signal:unwell_signals": "names of the runbooks",
+    "cockpit.incident.evidence.collectors:log_services": "names of the runbooks",
+    "cockpit.text:counted": "a number, and a word of ours",
     "cockpit.redaction.own:remember": "the operator's own configuration",
     "cockpit.redaction.own:forget": "no text",
     "cockpit.assessment.explain.pod:span": "a number",

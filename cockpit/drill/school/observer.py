@@ -13,6 +13,7 @@ from typing import Any
 
 from cockpit.assessment.assessor import Assessor
 from cockpit.assessment.board import Board
+from cockpit.assessment.signals import AGAINST_ONSETS
 from cockpit.drill.kubernetes.objects import resources
 from cockpit.drill.kubernetes.objects.resources import Resource
 from cockpit.drill.prometheus.promql import evaluate
@@ -50,6 +51,8 @@ class Observer:
     ) -> None:
         self.world = world
         self._window_s = window_s
+        if only is not None and any(runbooks.signals[name].value in AGAINST_ONSETS for name in only):
+            only = None  # held against when any other turned bad: they are all needed
         beside = {known.only_with for name, known in runbooks.signals.items() if only is None or name in only}
         self._signals = {
             name: signal

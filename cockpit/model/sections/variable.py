@@ -7,7 +7,7 @@ from typing import Literal
 
 from cockpit.model.sections.entry import Entry
 
-ValueType = Literal["int", "number", "url", "name", "names"]
+ValueType = Literal["int", "number", "url", "name", "names", "numbers"]
 #: The toggle of publishing (q.toggle.1), and the head of those that pause a market (q.toggle.4).
 PUBLISH_TOGGLE, PAUSE_TOGGLE = "M0_PUBLISH_ENABLED", "M0_MARKET_PAUSE_"
 #: The key of a ConfigMap that says how often something is published, in ms.
@@ -21,7 +21,8 @@ class Variable(Entry, frozen=True, kw_only=True):
     """Describes `[variables.NAME]`: what an environment variable or a ConfigMap's key may be.
 
     `type`: "int" and "number" (from `minimum` to `maximum`), "url" (of one of `schemes`), "name",
-    "names" (separated by commas, none is allowed). `values`: one of these, instead, in their order.
+    "names" (separated by commas, none is allowed), "numbers" (NAME=NUMBER, likewise). `values`: one
+    of these, instead, in their order.
     `unset`: what it means that it is not set: a value, "unlimited", or "configmap NAME/KEY".
     """
 
@@ -61,6 +62,8 @@ class Variable(Entry, frozen=True, kw_only=True):
                 return _NAME.fullmatch(value) is not None
             case "names":
                 return not value or all(_NAME.fullmatch(part.strip()) for part in value.split(","))
+            case "numbers":
+                return not value or all(_OF_NAME.fullmatch(part.strip()) for part in value.split(","))
             case None:
                 return True
 
@@ -74,10 +77,17 @@ class Variable(Entry, frozen=True, kw_only=True):
         return f"expected {_TYPES[self.type or 'name']}{bounds}"
 
 
-_TYPES = {"int": "a whole number", "number": "a number", "name": "a name", "names": "names, separated by commas"}
+_TYPES = {
+    "int": "a whole number",
+    "number": "a number",
+    "name": "a name",
+    "names": "names, separated by commas",
+    "numbers": "NAME=NUMBER, separated by commas",
+}
 _INT, _NUMBER = re.compile(r"[+-]?[0-9]{1,18}"), re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _SCHEME, _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}"), re.compile(r"[^\s/?#]+(?!\s)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,252}")
+_OF_NAME = re.compile(rf"{_NAME.pattern}=[0-9]{{1,18}}(\.[0-9]{{1,18}})?")
 
 
 class Toggle(Variable, frozen=True, kw_only=True):

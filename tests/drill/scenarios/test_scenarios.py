@@ -69,7 +69,8 @@ def test_its_own_runbook_ranks_first_no_other_matches_and_waiting_does_not_help(
         on_call.wait(waited_s)
         best, *others = on_call.matches()
         assert best.runbook.number == number
-        assert (best.held, best.unknown) == (best.total, 0)
+        enough = min(1, best.total) if best.runbook.any else best.total  # use cases: one is enough
+        assert best.held >= enough and best.unknown == 0
         whole = {o.runbook.number for o in others if o.total and o.held == o.total and not o.runbook.general}
         assert whole <= ({11} if scenario in RELEASED else set())
 
@@ -93,7 +94,8 @@ def test_a_wrong_step_does_not_cure(scenario: str, step: str, runbooks: Runbooks
     on_call = Operator(scenario, runbooks)
     on_call.act(step)
     on_call.wait(180)
-    assert Level.OK not in on_call.symptoms(number).values()
+    levels = list(on_call.symptoms(number).values())
+    assert any(level.bad for level in levels) if runbooks.runbook(str(number)).any else Level.OK not in levels
 
 
 @pytest.mark.parametrize(("scenario", "step"), steps("right_steps"))
@@ -171,8 +173,12 @@ def test_there_is_a_scenario_for_each_cause_that_its_runbook_names_by_step() -> 
             for step in (*scenario.right_steps, *scenario.wrong_steps, *scenario.holding_steps)
         }
         acting = {step.id for step in runbooks.runbook(str(number)).mitigations if step.kind not in ("view", "check")}
-        assert acting - tried <= {
-            "pause-markets",
-            "unpause-market",
-            "market-state",
-        }  # the way back, and what reads it back
+        assert (
+            acting - tried
+            <= {
+                "pause-markets",
+                "unpause-market",
+                "market-state",
+                "limit-connector",
+            }
+        )  # the way back, what reads it back, and the half of 6.mitigation.2 whose value is worked out from what is polled
