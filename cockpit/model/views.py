@@ -241,6 +241,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         words="side by side: what outputs are made of",
         file="compare",
         pages={"sources": "Sources", "features": "Features", "markets": "Markets"},
+        key="C",
     ),
     ViewSpec(
         name="maintenance",
