@@ -56,7 +56,7 @@ RELEASED = ("bad-hash-release", "wrong-signer-set")
 #: Values that need servers which this rig does not have.
 _ELSEWHERE = ("postgres.", "probes.", "solana.")
 #: Incidents whose cause the chain alone tells, and whose runbook has nothing to do before that.
-TOLD_BY_THE_CHAIN = ("state-out-of-sync",)
+SHOWN_BY_THE_CHAIN = ("state-out-of-sync",)
 
 
 @pytest.mark.parametrize("scenario", INCIDENTS)
@@ -82,7 +82,7 @@ def test_the_step_that_the_runbook_points_at_is_not_a_wrong_one(scenario: str, r
     step = next_step(now.matches[0], now)
     wrong = {on_call.scenario.qualified(named)[1] for named in on_call.scenario.wrong_steps}
     # no database and no chain is read here: no cause is known, and nothing is pointed at
-    if on_call.scenario.needs_database or scenario in TOLD_BY_THE_CHAIN:
+    if on_call.scenario.needs_database or scenario in SHOWN_BY_THE_CHAIN:
         assert step is None or step.id not in wrong
     else:
         assert step is not None and step.id not in wrong
