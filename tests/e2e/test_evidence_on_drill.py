@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from cockpit.config import load_settings
 from cockpit.drill.server import DrillThread
@@ -20,6 +21,8 @@ from tests.support.readings import data_of, kept
 from tests.support.waiting import wait_for
 
 
+# seen to fail once beside others: the bundle was not found on the chain in time
+@pytest.mark.long
 def test_the_chains_parts_are_in_it_and_the_kill_switch_did_not_wait(tmp_path: Path) -> None:
     with DrillThread("wrong-signer-set", speed=2.0, history_s=600.0) as drill:
         found = load_settings(config=drill.config, env={})

@@ -100,6 +100,8 @@ def test_a_killed_cockpit_leaves_no_world_behind(start: Callable[..., PtyTermina
     until(lambda: not any(alive(pid) for pid in world), 10, "the drill's world noticed")
 
 
+# seen to fail once beside others: the rollout took longer than 40 s
+@pytest.mark.long
 def test_a_stalled_terminal_holds_nothing_up(start: Callable[..., PtyTerminal], drill: DrillThread) -> None:
     """The link hangs just before `y`: the step is sent, rolled out and journalled; afterwards the
     screen is right.
