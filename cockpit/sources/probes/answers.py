@@ -137,7 +137,7 @@ def bundle(market: str, answer: HttpAnswer) -> ServedBundle:
     Raises ProbeProblem when there is none to be read.
     """
     if not 200 <= answer.status < 300:
-        raise ProbeProblem(f"no bundle: HTTP {answer.status} {answer.line}")
+        raise ProbeProblem(f"no bundle: HTTP {answer.status}")
     try:
         found = read_bundle(answer.body)
     except BundleProblem as problem:
