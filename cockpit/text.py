@@ -93,6 +93,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def split_words(text: str) -> list[str]:
+    """Return the words of a list that commas, spaces or both separate."""
+    return text.replace(",", " ").split()
+
+
 def has_unseen(text: str) -> bool:
     """Tell whether anything in it is not to be seen, lines and tabs aside."""
     return _HOSTILE.search(text.replace("\n", "").replace("\t", "")) is not None

@@ -8,10 +8,10 @@ is missed.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 from collections.abc import Sequence
 
+from bench.forked import everything
 from bench.path.follow import SPEED, Path, curable, follow
 from cockpit.drill.scenarios import SCENARIOS, find
 
@@ -22,12 +22,7 @@ def main() -> int:
     args = _parser().parse_args()
     names = args.scenario or [name for name, one in SCENARIOS.items() if one.right_steps or one.holding_steps]
     tasks = [(name, seed, args.speed) for seed in range(1, args.seeds + 1) for name in names]
-    found: list[Path] = []
-    with multiprocessing.get_context("fork").Pool(args.jobs, maxtasksperchild=1) as pool:
-        for path in pool.imap_unordered(_one, tasks, chunksize=1):
-            found.append(path)
-            if args.all or not path.good:
-                print(path, flush=True)
+    found = everything(_one, tasks, args.jobs, lambda path: args.all or not path.good)
     lines, right = counted(found)
     print("\n".join(lines))
     return 0 if right else 1

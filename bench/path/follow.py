@@ -7,7 +7,7 @@ says, from inside the world.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.matrix.loop import hurry, simulate
@@ -51,9 +51,6 @@ class Path:
         """Tell whether it is as it should be: cured, or held where no step cures."""
         scenario = find(self.scenario)
         return (self.cured if curable(scenario) else self.held) and not self.harm
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     def __str__(self) -> str:
         how = "cured" if self.cured else "held" if self.held else "NOT CURED"

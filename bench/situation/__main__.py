@@ -8,18 +8,12 @@ Exit code 1 where a bound does not hold.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
 
+from bench.forked import everything
 from bench.situation.ordinary import day
 from bench.situation.recognised import blind, observe, pairs, singles
-
-Case = TypeVar("Case")
-Found = TypeVar("Found")
-
 
 ALARMS = "false alarms"
 
@@ -48,19 +42,6 @@ def main() -> int:
         wrong = wrong or bool(matched or crit)
         print(f"{ALARMS}: {matched} matched, {crit} CRIT over a minute, in {len(days)} days of {args.hours:g} h")
     return int(wrong)
-
-
-def everything(
-    measure: Callable[[Case], Found], cases: Sequence[Case], jobs: int, shown: Callable[[Found], bool]
-) -> list[Found]:
-    """Measure all of them, each in a process of its own; print each as it is known."""
-    found = []
-    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
-        for one in pool.imap(measure, cases, chunksize=1):
-            found.append(one)
-            if shown(one):
-                print(one, flush=True)
-    return found
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -29,7 +29,6 @@ from cockpit.model.reading import Reading, believed, last_known
 from cockpit.model.runbook import CADENCE, PAUSE_TOGGLE, Runbooks
 from cockpit.model.situation import PublishingState, ServiceStatus, Situation, ToggleStatus
 from cockpit.sources.inventory import Inventory
-from cockpit.sources.paused_markets import paused_markets
 from cockpit.sources.values import Snapshot
 
 #: Services are made anew at least this often (their ages grow), and with many pods no more often.
@@ -118,8 +117,8 @@ class Assessor:
         solana, probes = _below(board, "solana/"), _below(board, "probes/")
         clocks = self._clocks.update(board, wall, mono)
         toggles_now = self._toggle_statuses(cluster, kinds, mono)
-        paused = paused_markets(board, cluster, mono)
-        state = publishing(self._runbooks, desired, toggles_now, paused, signals, journal, wall)
+        snapshot = Snapshot(board, cluster, self._inventory, now, mono)
+        state = publishing(self._runbooks, desired, toggles_now, snapshot.paused, signals, journal, wall)
         matches = match(
             self._runbooks,
             signals,
@@ -155,7 +154,7 @@ class Assessor:
                     toggles=toggles_now,
                     kinds=kinds,
                     namespaces=self.namespaces,
-                    snapshot=Snapshot(board, cluster, self._inventory, now, mono),
+                    snapshot=snapshot,
                     configured=self._configured,
                 )
             ),

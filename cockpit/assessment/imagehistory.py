@@ -56,7 +56,7 @@ class Ran:
         if self.began is None:
             return head
         if self.current:
-            tail = f"{counted(self.restarts, 'restart')}" if self.restarts else ""
+            tail = counted(self.restarts, "restart") if self.restarts else ""
             return f"{head}, runs now, made {_span(now - self.began)} ago" + (f", {tail}" if tail else "")
         if self.ended is None:
             return f"{head}, made {_span(now - self.began)} ago"

@@ -88,6 +88,8 @@ class Evaluator:
         self._kept = kept
         self._memory = {name: _Memory() for name in runbooks.signals}
         self._beside = companions(runbooks)
+        # What is held against the onset of others comes after them.
+        self._order = sorted(runbooks.signals.items(), key=lambda one: one[1].value in AGAINST_ONSETS)
 
     def evaluate(
         self,
@@ -111,8 +113,7 @@ class Evaluator:
         families: dict[str, Values] = {}
         statuses: dict[str, SignalStatus] = {}
         paused = replace(snapshot.paused, tempo=tempo)
-        # What is held against the onset of others comes after them.
-        for name, signal in sorted(self._runbooks.signals.items(), key=lambda one: one[1].value in AGAINST_ONSETS):
+        for name, signal in self._order:
             memory = self._memory[name]
             if signal.off:
                 raw = Raw(Level.UNKNOWN, None, signal.off, off=True)

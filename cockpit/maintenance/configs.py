@@ -40,7 +40,7 @@ def config_findings(situation: Situation, runbooks: Runbooks) -> list[Finding]:
     found += _unread(situation)
     variables = list(_variables(situation.cluster, runbooks))
     if variables:
-        words = _many(len(variables), "variable of the services", "variables of the services")
+        words = counted(len(variables), "variable of the services", "variables of the services")
         found += _judged(variables, runbooks, words)
     for name in sorted({toggle.configmap for toggle in runbooks.toggles.values() if toggle.configmap}):
         found += _configmap(situation, runbooks, name)
@@ -93,7 +93,7 @@ def _configmap(situation: Situation, runbooks: Runbooks, name: str) -> list[Find
     words = f"{where}: keys that runbooks.toml does not know: {clean(', '.join(strange[:_SHOWN]), 200)}"
     known = [each for each in held if each.name not in strange]
     found = [Finding("attention", words)] if strange else []
-    return _judged(known, runbooks, _many(len(held), f"key of {where}", f"keys of {where}"), found)
+    return _judged(known, runbooks, counted(len(held), f"key of {where}", f"keys of {where}"), found)
 
 
 def _named(runbooks: Runbooks, key: str) -> bool:
@@ -128,7 +128,3 @@ def _judged(
         words = f"nothing says what may be: {', '.join(list(unsaid)[:_SHOWN])} (add [variables.NAME] to your runbooks)"
         found.append(Finding("unknown", words))
     return found or [Finding("ok", f"{all_of_them}: allowed")]
-
-
-def _many(number: int, one: str, more: str) -> str:
-    return f"{number} {one if number == 1 else more}"

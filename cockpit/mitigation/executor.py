@@ -375,18 +375,19 @@ class Executor:
         return self._shared
 
     async def _plan(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> Plan:
+        return await self._prepare(await self._open(), self._request(runbook, step, parameters))
+
+    def _request(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> PlanRequest:
         given = {**defaults(step, self._runbooks, self._situation()), **parameters}
-        request = plan_request(runbook, step, given, self._runbooks)
-        return await self._prepare(await self._open(), request)
+        return plan_request(runbook, step, given, self._runbooks)
 
     async def _plan_part(
         self, runbook: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str
     ) -> Plan:
         part = part_of(self.sequence(runbook, step, run), index)
         one = parts_of(runbook, step)[index]
-        given = {**defaults(one, self._runbooks, self._situation()), **parameters}
-        request = plan_request(runbook, one, given, self._runbooks)
-        made = await self._prepare(await self._open(), replace(request, part=part))
+        request = replace(self._request(runbook, one, parameters), part=part)
+        made = await self._prepare(await self._open(), request)
         if made.nothing_to_do:  # so the sequence can go on: there is nothing to confirm
             words = f"{one.title}: it is so already, nothing was sent"
             self._journal.append(

@@ -17,6 +17,11 @@ HELD_S = 3.0
 BLIND_S = 15.0
 
 
+def judged_by(situation: Situation | None, mono: float) -> Situation | None:
+    """Return the situation while it may be judged by; None where it is too old, or missing."""
+    return None if situation is None or mono - situation.mono > BLIND_S else situation
+
+
 def aged(situation: Situation, mono: float) -> Situation:
     """Return the situation as it must be shown at `mono`, with every age as it is then."""
     by = mono - situation.mono

@@ -18,6 +18,7 @@ from cockpit.model.step_kinds import STEP_KINDS
 from cockpit.model.step_previews import values_set
 from cockpit.patterns import PatternRefused, compiled
 from cockpit.runbooks.lines import Path
+from cockpit.runbooks.references import BRACES
 from cockpit.runbooks.shape import Report
 
 #: Keys of a step that only some kinds look at.
@@ -25,7 +26,6 @@ _OF_A_KIND = ("service", "container", "replicas", "env", "image", "argv", "view"
 _RUNBOOK_ID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _STEP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SERVICE = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
-_PARAM = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 MOST_RUNBOOKS, MOST_REPLICAS, MOST_WEIGHT = 9999, 10_000, 1000
 
 
@@ -193,7 +193,7 @@ def _texts(step: Step, text: str, at: Path, path: Path) -> Iterator[tuple[Path, 
     """Yield each value that the file itself gives, and where it says so."""
     if "{" not in text:
         yield at, text
-    param = _PARAM.fullmatch(text)
+    param = BRACES.fullmatch(text)
     for index, one in enumerate(step.params if param is not None else ()):
         if param is not None and one.name == param[1]:
             if one.default is not None:

@@ -12,6 +12,7 @@ from cockpit.patterns import PatternRefused, compiled
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.shape import Report
 from cockpit.sources.families import FAMILIES
+from cockpit.text import split_words
 
 MOST_TAIL = 10_000  # older lines of each pod
 #: A "{param}" in a text of a step.
@@ -86,8 +87,8 @@ def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Nam
     if known.name == "runbook" and "runbook" in args:
         check_names((args["runbook"],), (*path, "args", "runbook"), names.runbooks, "runbook", report, single=True)
     if known.name == "queries" and "names" in args:
-        asked = tuple(filter(None, re.split(r"[\s,]+", args["names"])))
-        for name in asked or ("",):
+        asked = split_words(args["names"])
+        for name in asked or [""]:
             check_names((name,), (*path, "args", "names"), names.queries, "query", report, single=True)
     if "filter" in known.knows and "filter" in args:
         check_pattern(args["filter"], (*path, "args", "filter"), report)

@@ -219,7 +219,7 @@ class PodsPanel(TablePanel):
     def aside(self, situation: Situation) -> Line:
         if not situation.cluster.pods and not self._live(situation):
             return ()
-        return ((f"{counted(len(situation.cluster.pods), 'pod')}", "dim"),)
+        return ((counted(len(situation.cluster.pods), "pod"), "dim"),)
 
     @property
     def selection(self) -> Selection | None:

@@ -43,6 +43,11 @@ def para(*spans: Span | str, key: str | None = None, label: Span | str | None = 
     return Para(tuple((s, "text") if isinstance(s, str) else s for s in spans if s), heads, key, fold)
 
 
+def heading(text: str, aside: str = "") -> list[Para]:
+    """Return the lines that head a part of a page."""
+    return [para(), para((text, "heading+bold"), (f"   {aside}" if aside else "", "dim"))]
+
+
 def labelled(label: str, width: int, *spans: Span | str, key: str | None = None, role: str = "dim") -> Para:
     """Make a line whose label is padded to `width` cells, so that values stand in one column."""
     return para(*spans, key=key, label=(label.ljust(width), role))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from cockpit.model.observed.metrics import History, QueryResult
 from cockpit.model.reading import Known, believed, last_known
 from cockpit.model.situation import Situation
+from cockpit.text import split_words
 from panels.kit.spans import Line, cut_middle, width_of
 from panels.kit.sparks import points
 from panels.kit.theme import Appearance
@@ -15,7 +14,6 @@ from panels.screens.pages import ScrolledPage
 from panels.screens.view import Asked, Bar, RowsView
 
 _SPARK = 16  # cells
-_NAMES = re.compile(r"[\s,]+")
 
 
 class QueryRows(ScrolledPage):
@@ -96,5 +94,5 @@ class QueriesView(RowsView):
 
 
 def view(asked: Asked) -> QueriesView:
-    names = tuple(filter(None, _NAMES.split(asked.args.get("names", ""))))
+    names = tuple(split_words(asked.args.get("names", "")))
     return QueriesView(names, asked.situation, appearance=asked.appearance)

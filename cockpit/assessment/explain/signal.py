@@ -138,11 +138,8 @@ def _runbooks(name: str, runbooks: Runbooks) -> list[str]:
     return [*lines, f"read by {'; '.join(rest)}"] if rest else lines
 
 
-_WORDS = {Level.OK: "OK", Level.RECOVERING: "RECOVERING", Level.WARN: "WARN", Level.CRIT: "CRIT"}
-
-
 def _word(status: SignalStatus) -> str:
-    return "off" if status.off else _WORDS.get(status.level, "UNKNOWN")
+    return "off" if status.off else status.level.value.upper()
 
 
 _PLACES = {"kubernetes": "the cluster", "solana": "the chain", "probes": "a probe", "postgres": "PostgreSQL"}

@@ -122,14 +122,14 @@ def offered(kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str]
     effects = more or {}
     found = sorted(found, key=lambda ran: ran.current)  # what runs now is the last that one would go back to
     if kind == "revisions":
-        return [(str(r.revision), _joined(r.image_words, r.words(now), effects.get(r.image, ""))) for r in found]
+        return [(str(r.revision), joined(r.image_words, r.words(now), effects.get(r.image, ""))) for r in found]
     seen: dict[str, str] = {}
     for ran in found:
-        seen.setdefault(ran.image, _joined(ran.words(now), effects.get(ran.image, "")))
+        seen.setdefault(ran.image, joined(ran.words(now), effects.get(ran.image, "")))
     return list(seen.items())
 
 
-def _joined(*words: str) -> str:
+def joined(*words: str) -> str:
     return "; ".join(word for word in words if word)
 
 
@@ -150,7 +150,7 @@ def _limited(now: str, rates: Mapping[str, float]) -> Choices:
     for name, rate in sorted(rates.items(), key=lambda pair: -pair[1]):
         half = f"{name}={max(1.0, rate / 2):.3g}"
         others = [each.strip() for other, each in kept.items() if other != name]
-        offers.append((",".join([*others, half]), _joined(f"{amount(rate)} /s now", kept.get(name, ""))))
+        offers.append((",".join([*others, half]), joined(f"{amount(rate)} /s now", kept.get(name, ""))))
     return offers
 
 
@@ -182,7 +182,7 @@ def _joined_to(toggle: str, choices: Choices, situation: Situation) -> Choices:
     now = next((t.value for t in situation.toggles if t.name == toggle and t.level != "unset" and t.value), None)
     listed = [word.strip() for word in now.split(",") if word.strip()] if now else []
     kept = f"with {', '.join(listed)}, as now" if listed else ""
-    return [(",".join([*listed, value]), _joined(words, kept)) for value, words in choices if value not in listed]
+    return [(",".join([*listed, value]), joined(words, kept)) for value, words in choices if value not in listed]
 
 
 def markets(situation: Situation) -> list[str]:
@@ -262,7 +262,7 @@ def _stuck_pods(situation: Situation) -> Choices:
     ]
     found.sort(key=lambda pod: (pod.owner_kind != "StatefulSet", pod.name))
     return [
-        (pod.name, _joined(clean(pod.reason, 60), f"{counted(pod.restarts, 'restart')}" if pod.restarts else ""))
+        (pod.name, joined(clean(pod.reason, 60), counted(pod.restarts, "restart") if pod.restarts else ""))
         for pod in found
     ]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cockpit.mitigation.choices.effects import effect
-from cockpit.mitigation.choices.live import choices
+from cockpit.mitigation.choices.live import choices, joined
 from cockpit.model.sections.order import Way, safe_value, way
 from cockpit.model.step_previews import value_now, values_set
 
@@ -58,7 +58,7 @@ def offers(
     if now is None or step.direction is None:
         return listed
     if listed:
-        return [(value, _joined(_would(step, param, now, value), note)) for value, note in listed]
+        return [(value, joined(_would(step, param, now, value), note)) for value, note in listed]
     first = preset(step, param, situation)
     if param.type != "int" or first is None or step.direction not in ("raises", "lowers"):
         return []
@@ -67,7 +67,7 @@ def offers(
         further = safe_value(step.direction, values[-1], int(values[-1]), param.minimum, param.maximum)
         if further is not None and str(further) not in values:
             values.append(str(further))
-    return [(value, _joined(f"{now} → {value}", effect(step, value, situation))) for value in values]
+    return [(value, joined(f"{now} → {value}", effect(step, value, situation))) for value in values]
 
 
 def _would(step: Step, param: Param, now: str, value: str) -> str:
@@ -75,10 +75,6 @@ def _would(step: Step, param: Param, now: str, value: str) -> str:
         return "as now"
     against = step.direction is not None and way(step.direction, now, value, param.choices) is Way.AGAINST
     return f"the wrong way: now {now}" if against else ""
-
-
-def _joined(*words: str) -> str:
-    return "; ".join(word for word in words if word)
 
 
 def now_of(step: Step, situation: Situation | None) -> dict[str, str]:

@@ -92,25 +92,23 @@ async def fetch(client: KubeClient, namespace: str, name: str, *kinds: str) -> t
 
     Raises PlanProblem, KubeError.
     """
-    first, *others = kinds
-    try:
-        return first, await client.get(object_path(first, namespace, name))
-    except NotFound as missing:
-        none = PlanProblem(
-            f"no {' or '.join(kinds).lower()} {name} in {namespace}", "check the namespace (-n) and the step's service"
-        )
-        for other in others:
-            try:
-                return other, await client.get(object_path(other, namespace, name))
-            except NotFound:
-                continue
-            except KubeError as error:
-                raise PlanProblem(
-                    f"no {first.lower()} {name} in {namespace}; "
-                    f"whether there is a {other.lower()} cannot be told: {error.fault().reason}",
-                    f"check the namespace (-n), or ask for a role that allows: get {RESOURCES[other]}",
-                ) from error
-        raise none from missing
+    first = kinds[0]
+    for kind in kinds:
+        try:
+            return kind, await client.get(object_path(kind, namespace, name))
+        except NotFound:
+            continue
+        except KubeError as error:
+            if kind == first:
+                raise
+            raise PlanProblem(
+                f"no {first.lower()} {name} in {namespace}; "
+                f"whether there is a {kind.lower()} cannot be told: {error.fault().reason}",
+                f"check the namespace (-n), or ask for a role that allows: get {RESOURCES[kind]}",
+            ) from error
+    raise PlanProblem(
+        f"no {' or '.join(kinds).lower()} {name} in {namespace}", "check the namespace (-n) and the step's service"
+    )
 
 
 async def fetch_configmap(client: KubeClient, namespace: str, name: str) -> dict[str, Any]:

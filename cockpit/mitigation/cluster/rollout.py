@@ -52,7 +52,7 @@ def reason_of(pod: Mapping[str, Any]) -> str:
             if last.get("exitCode") is not None:
                 parts.append(f"exit {last['exitCode']}{' ' + str(last['reason']) if last.get('reason') else ''}")
             if container.get("restartCount"):
-                parts.append(f"{counted(container['restartCount'], 'restart')}")
+                parts.append(counted(container["restartCount"], "restart"))
             if trouble.get("message"):
                 parts.append(str(trouble["message"]))
             return safe(", ".join(parts), 240)

@@ -5,16 +5,14 @@ Judged at the plan and again at the send. What cannot be known is unknown, never
 
 from __future__ import annotations
 
-from cockpit.errors import REASON_LIMIT
 from cockpit.mitigation.kind import Draft
+from cockpit.mitigation.planning.result import result
+from cockpit.model.held import judged_by
 from cockpit.model.plan import Change, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks, Step
 from cockpit.model.sections.order import Way, against_words, way
 from cockpit.model.situation import Situation
 from cockpit.model.step_previews import value_behind
-from cockpit.text import safe
-
-OLD_SITUATION_S = 15.0
 
 
 def backwards(step: Step | None, draft: Draft, runbooks: Runbooks, situation: Situation | None) -> GuardResult | None:
@@ -33,9 +31,9 @@ def backwards(step: Step | None, draft: Draft, runbooks: Runbooks, situation: Si
             shown = why or f"now {before or '(empty)'}"
             unknown.append(f"{change.field}: {shown}: not known whether {change.after} {_verb(step.direction)} it")
     if against:
-        return _result("backwards", Verdict.CONFIRM, "; ".join(against), against)
+        return result("backwards", Verdict.CONFIRM, "; ".join(against), *against)
     if unknown:
-        return _result("backwards", Verdict.UNKNOWN, "; ".join(unknown), unknown)
+        return result("backwards", Verdict.UNKNOWN, "; ".join(unknown), *unknown)
     return None
 
 
@@ -83,7 +81,8 @@ def allowed(step: Step | None, runbooks: Runbooks, situation: Situation | None, 
     """Stop a step that the runbook allows only if something holds that does not, or is unknown."""
     if step is None or not (step.requires or step.unless):
         return None
-    known = {} if situation is None or mono - situation.mono > OLD_SITUATION_S else situation.conditions
+    now = judged_by(situation, mono)
+    known = now.conditions if now is not None else {}
     wrong, unknown, met = [], [], []
     for name, wanted in (*((n, True) for n in step.requires), *((n, False) for n in step.unless)):
         condition = runbooks.conditions.get(name)
@@ -99,11 +98,7 @@ def allowed(step: Step | None, runbooks: Runbooks, situation: Situation | None, 
             met.append(f"{text}: {status.because}")
     about = [*(f"{name} not met" for name, _ in wrong), *(f"{name} unknown" for name, _ in unknown)]
     if wrong:
-        return _result("only-if", Verdict.CONFIRM, "; ".join(words for _, words in (*wrong, *unknown)), about)
+        return result("only-if", Verdict.CONFIRM, "; ".join(words for _, words in (*wrong, *unknown)), *about)
     if unknown:
-        return _result("only-if", Verdict.UNKNOWN, "; ".join(words for _, words in unknown), about)
-    return _result("only-if", Verdict.PASS, "; ".join(met), [])
-
-
-def _result(guard: str, verdict: Verdict, reason: str, about: list[str]) -> GuardResult:
-    return GuardResult(guard, verdict, safe(reason, REASON_LIMIT), tuple(about))
+        return result("only-if", Verdict.UNKNOWN, "; ".join(words for _, words in unknown), *about)
+    return result("only-if", Verdict.PASS, "; ".join(met))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from cockpit.kubeapi.access_review import Review, review
@@ -33,6 +33,8 @@ from cockpit.mitigation.kind import Draft, Patch
 from cockpit.model.observed.cluster import Autoscaler
 from cockpit.model.reading import Unknown, believed
 from cockpit.model.situation import Situation
+
+T = TypeVar("T")
 
 _TRIES = 4  # a rollout under way changes the object several times a second
 
@@ -71,11 +73,11 @@ async def gather(context: StepContext, draft: Draft, identity: str) -> Facts:
         (namesake, namesake_reason),
     ) = await asyncio.gather(
         asked,
-        _autoscalers(client, subject, situation) if of_workload else _no_autoscalers(),
+        _autoscalers(client, subject, situation) if of_workload else _known(((), "")),
         held,
-        _pods_left(client, subject) if subject.service.singleton else _nothing(),
-        _runs_already(client, draft.patch) if subject.service.singleton else _none(),
-        _namesake(client, subject) if of_workload else _nobody(),
+        _pods_left(client, subject) if subject.service.singleton else _known((None, "", "")),
+        _runs_already(client, draft.patch) if subject.service.singleton else _known(0),
+        _namesake(client, subject) if of_workload else _known(("", "")),
     )
     return Facts(
         review=verdict,
@@ -92,8 +94,9 @@ async def gather(context: StepContext, draft: Draft, identity: str) -> Facts:
     )
 
 
-async def _nobody() -> tuple[str, str]:
-    return "", ""
+async def _known(value: T) -> T:
+    """Answer without asking: it does not apply."""
+    return value
 
 
 async def _namesake(client: KubeClient, subject: Subject) -> tuple[str, str]:
@@ -109,18 +112,6 @@ async def _namesake(client: KubeClient, subject: Subject) -> tuple[str, str]:
     except KubeError as error:
         return "", f"whether there is a {other.lower()} of that name too: {error.line()}"
     return f"{other.lower()} {subject.name} (replicas: {replicas(found)})", ""
-
-
-async def _no_autoscalers() -> tuple[Sequence[Autoscaler] | None, str]:
-    return (), ""
-
-
-async def _nothing() -> tuple[int | None, str, str]:
-    return None, "", ""
-
-
-async def _none() -> int:
-    return 0
 
 
 async def _runs_already(client: KubeClient, patch: Patch) -> int:

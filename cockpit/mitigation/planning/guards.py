@@ -14,7 +14,6 @@ from functools import wraps
 from typing import Any
 
 from cockpit.assessment.stopped import Stop, stopped
-from cockpit.errors import REASON_LIMIT
 from cockpit.mitigation.cluster.guard_facts import Facts
 from cockpit.mitigation.cluster.objects import WORKLOADS, annotations_of, paused, replicas, strategy, surge_of
 from cockpit.mitigation.cluster.rights import permitted
@@ -22,15 +21,14 @@ from cockpit.mitigation.kind import Draft, Patch
 from cockpit.mitigation.planning import direction as of_direction
 from cockpit.mitigation.planning.comes_back import endpoint_back, symptoms_back
 from cockpit.mitigation.planning.restorable import restorable
+from cockpit.mitigation.planning.result import result
 from cockpit.mitigation.planning.rotation import rotation
 from cockpit.mitigation.steps.parameters import DIGEST
+from cockpit.model.held import judged_by
 from cockpit.model.plan import DryRunState, GuardResult, Verdict
 from cockpit.model.runbook import Runbooks, Step
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
-from cockpit.text import safe
-
-OLD_SITUATION_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +83,12 @@ def dry_run(given: GuardInput) -> GuardResult | None:
     Where it does no dry runs, the dialog says so by itself.
     """
     if given.draft.dry_run.state is DryRunState.FAILED:
-        return _result("dry-run", Verdict.BLOCK, f"the server would reject it: {given.draft.dry_run.reason}")
+        return result("dry-run", Verdict.BLOCK, f"the server would reject it: {given.draft.dry_run.reason}")
     if given.draft.dry_run.state is DryRunState.UNKNOWN:
         reason = f"the dry run gave no answer: {given.draft.dry_run.reason}"
-        return None if given.read_only else _result("dry-run", Verdict.UNKNOWN, reason)
+        return None if given.read_only else result("dry-run", Verdict.UNKNOWN, reason)
     if given.draft.dry_run.state is DryRunState.OK and given.draft.dry_run.reason:
-        return _result("dry-run", Verdict.CONFIRM, given.draft.dry_run.reason)
+        return result("dry-run", Verdict.CONFIRM, given.draft.dry_run.reason)
     return None
 
 
@@ -100,12 +98,12 @@ def fresh(given: GuardInput) -> GuardResult | None:
     Those of a source that nobody has configured count for nothing, unless there are no others.
     """
     if given.undo:
-        return _result("fresh", Verdict.PASS, "an undo is justified by the journal")
+        return result("fresh", Verdict.PASS, "an undo is justified by the journal")
     if not given.signals:
-        return _result("fresh", Verdict.NOTE, "no signal justifies this step: it is your judgement")
-    situation = given.situation
-    if situation is None or given.mono - situation.mono > OLD_SITUATION_S:
-        return _result("fresh", Verdict.CONFIRM, "nothing is known of the signals that justify this step")
+        return result("fresh", Verdict.NOTE, "no signal justifies this step: it is your judgement")
+    situation = judged_by(given.situation, given.mono)
+    if situation is None:
+        return result("fresh", Verdict.CONFIRM, "nothing is known of the signals that justify this step")
     unknown, oldest = [], 0.0
     configured_signals = [
         name for name in given.signals if (known := situation.signals.get(name)) is None or not known.off
@@ -118,8 +116,8 @@ def fresh(given: GuardInput) -> GuardResult | None:
             oldest = max(oldest, status.age_s)
     if unknown:
         names = [name.partition(" (")[0] for name in unknown]
-        return _result("fresh", Verdict.CONFIRM, "unknown or stale: " + ", ".join(unknown), *names)
-    return _result("fresh", Verdict.PASS, f"{oldest:.0f} s old")
+        return result("fresh", Verdict.CONFIRM, "unknown or stale: " + ", ".join(unknown), *names)
+    return result("fresh", Verdict.PASS, f"{oldest:.0f} s old")
 
 
 @of_object
@@ -135,18 +133,18 @@ def singleton(given: GuardInput, patch: Patch) -> GuardResult | None:
     after = count if patch.replicas_after is None else patch.replicas_after
     if after > 1:
         tail = f"it stays at {after}" if patch.template else f"{after} would run at once"
-        return _result("singleton", Verdict.BLOCK, f"{name} must never have more than one replica: {tail}")
+        return result("singleton", Verdict.BLOCK, f"{name} must never have more than one replica: {tail}")
     if patch.template and count >= 1:
         surge = surge_of(patch.subject.obj, count)
         if surge.surge > 0 and given.facts.runs_already >= count:
-            return _result(
+            return result(
                 "singleton",
                 Verdict.NOTE,
                 f"no pod starts: {given.facts.runs_already} of {count} run with that template already, "
                 "and what is left of the stuck rollout ends",
             )
         if surge.surge > 0:
-            return _result(
+            return result(
                 "singleton",
                 Verdict.BLOCK,
                 f"its rolling update ({surge.words}) would run {count + surge.surge} {name} at once: "
@@ -155,16 +153,16 @@ def singleton(given: GuardInput, patch: Patch) -> GuardResult | None:
     if not patch.template and count == 0 and after == 1:
         left = given.facts.pods_left
         if left is None:
-            return _result(
+            return result(
                 "singleton", Verdict.UNKNOWN, f"old pods of {name} cannot be counted: {given.facts.pods_reason}"
             )
         if left:
             some = "a pod is" if left == 1 else f"{left} pods are"
-            return _result("singleton", Verdict.BLOCK, f"{some} still there, terminating: wait until none is left")
+            return result("singleton", Verdict.BLOCK, f"{some} still there, terminating: wait until none is left")
     how = str(strategy(patch.subject.obj).get("type") or "RollingUpdate")
     if given.facts.others and count == 0 and after == 1:
-        return _result("singleton", Verdict.CONFIRM, f"others may publish too: {given.facts.others}")
-    return _result("singleton", Verdict.PASS, f"{after} replica{'s' if after != 1 else ''}, {how}")
+        return result("singleton", Verdict.CONFIRM, f"others may publish too: {given.facts.others}")
+    return result("singleton", Verdict.PASS, f"{after} replica{'s' if after != 1 else ''}, {how}")
 
 
 @of_object
@@ -175,10 +173,10 @@ def digest(given: GuardInput, patch: Patch) -> GuardResult | None:
     """
     loose = [image for image in patch.images if not DIGEST.fullmatch(image)]
     if not loose:
-        return _result("digest", Verdict.PASS, "by digest") if patch.images else None
+        return result("digest", Verdict.PASS, "by digest") if patch.images else None
     if given.undo or patch.ran_before:
-        return _result("digest", Verdict.CONFIRM, f"{loose[0]} has no digest: the tag may name another image by now")
-    return _result("digest", Verdict.BLOCK, f"{loose[0]} has no digest: give NAME@sha256:… (64 hex digits)")
+        return result("digest", Verdict.CONFIRM, f"{loose[0]} has no digest: the tag may name another image by now")
+    return result("digest", Verdict.BLOCK, f"{loose[0]} has no digest: give NAME@sha256:… (64 hex digits)")
 
 
 def direction(given: GuardInput) -> GuardResult | None:
@@ -187,20 +185,19 @@ def direction(given: GuardInput) -> GuardResult | None:
         return None
     why = "; ".join(given.draft.relaxing)
     names = [name for name, signal in given.runbooks.signals.items() if signal.dangerous]
-    situation = given.situation
-    old = situation is None or given.mono - situation.mono > OLD_SITUATION_S
-    known = {} if situation is None or old else situation.signals
+    situation = judged_by(given.situation, given.mono)
+    known = situation.signals if situation is not None else {}
     bad = [n for n in names if n in known and (known[n].level.bad or known[n].level is Level.RECOVERING)]
     unknown = [n for n in names if n not in known or known[n].level is Level.UNKNOWN]
     if bad:
         bad_signals = ", ".join(f"{n} is {known[n].level.value}" for n in bad)
         about = [*(f"{n} {known[n].level.value}" for n in bad), *(f"{n} unknown" for n in unknown)]
-        return _result("direction", Verdict.CONFIRM, f"{why}, while {bad_signals}", *about)
+        return result("direction", Verdict.CONFIRM, f"{why}, while {bad_signals}", *about)
     if unknown:
         verb = "is" if len(unknown) == 1 else "are"
         about = [f"{n} unknown" for n in unknown]
-        return _result("direction", Verdict.CONFIRM, f"{why}, while {', '.join(unknown)} {verb} unknown", *about)
-    return _result("direction", Verdict.NOTE, why)
+        return result("direction", Verdict.CONFIRM, f"{why}, while {', '.join(unknown)} {verb} unknown", *about)
+    return result("direction", Verdict.NOTE, why)
 
 
 def backwards(given: GuardInput) -> GuardResult | None:
@@ -218,7 +215,7 @@ def restore_bounds(given: GuardInput) -> GuardResult | None:
 @of_object
 def pausing(given: GuardInput, patch: Patch) -> GuardResult | None:
     if patch.template and paused(patch.subject.obj):
-        return _result("paused", Verdict.CONFIRM, f"{patch.subject.name} is paused: no pod changes until it is resumed")
+        return result("paused", Verdict.CONFIRM, f"{patch.subject.name} is paused: no pod changes until it is resumed")
     return None
 
 
@@ -229,7 +226,7 @@ def deleting(given: GuardInput, patch: Patch) -> GuardResult | None:
     if not since or patch.subject.kind not in WORKLOADS:
         return None
     reason = f"{patch.subject.name} is being deleted since {since}: its controller makes and ends no pod any more"
-    return _result("deleting", Verdict.NOTE if patch.replicas_after == 0 else Verdict.BLOCK, reason)
+    return result("deleting", Verdict.NOTE if patch.replicas_after == 0 else Verdict.BLOCK, reason)
 
 
 @of_object
@@ -238,8 +235,8 @@ def namesake(given: GuardInput, patch: Patch) -> GuardResult | None:
     facts = given.facts
     if facts.namesake:
         reason = f"there is a {facts.namesake} too: this changes the {patch.subject.kind.lower()} alone"
-        return _result("namesake", Verdict.CONFIRM, reason, facts.namesake)
-    return _result("namesake", Verdict.NOTE, facts.namesake_reason) if facts.namesake_reason else None
+        return result("namesake", Verdict.CONFIRM, reason, facts.namesake)
+    return result("namesake", Verdict.NOTE, facts.namesake_reason) if facts.namesake_reason else None
 
 
 @of_object
@@ -250,16 +247,16 @@ def autoscaler(given: GuardInput, patch: Patch) -> GuardResult | None:
     scaling = patch.replicas_after is not None
     if scalers is None:
         verdict = Verdict.UNKNOWN if scaling else Verdict.NOTE
-        return _result("autoscaler", verdict, f"not known whether there is one: {given.facts.autoscalers_reason}")
+        return result("autoscaler", verdict, f"not known whether there is one: {given.facts.autoscalers_reason}")
     if not scalers:
-        return _result("autoscaler", Verdict.PASS, "none")
+        return result("autoscaler", Verdict.PASS, "none")
     autoscaler_names = ", ".join(f"{s.name} ({s.min_replicas} to {s.max_replicas})" for s in scalers)
     if not scaling:
-        return _result("autoscaler", Verdict.NOTE, f"HPA {autoscaler_names} sets the replicas")
+        return result("autoscaler", Verdict.NOTE, f"HPA {autoscaler_names} sets the replicas")
     if patch.replicas_after == 0:
-        return _result("autoscaler", Verdict.NOTE, f"HPA {autoscaler_names} does nothing at 0 replicas")
+        return result("autoscaler", Verdict.NOTE, f"HPA {autoscaler_names} does nothing at 0 replicas")
     bounds = [f"{s.name} {s.min_replicas} {s.max_replicas}" for s in scalers]
-    return _result("autoscaler", Verdict.CONFIRM, f"HPA {autoscaler_names} will undo it", *bounds)
+    return result("autoscaler", Verdict.CONFIRM, f"HPA {autoscaler_names} will undo it", *bounds)
 
 
 @of_object
@@ -273,12 +270,12 @@ def gitops(given: GuardInput, patch: Patch) -> GuardResult | None:
     for key in sorted(marks):
         owner = next((who for prefix, who in _GITOPS if key.startswith(prefix)), None)
         if owner is not None:
-            return _result("gitops", Verdict.CONFIRM, f"managed by {owner} ({key}): it may be reverted", owner)
+            return result("gitops", Verdict.CONFIRM, f"managed by {owner} ({key}): it may be reverted", owner)
     manager = str(marks.get("app.kubernetes.io/managed-by") or "")
     if any(word in manager.lower() for word in ("argo", "flux", "kustomize-controller", "helm-controller", "gitops")):
-        return _result("gitops", Verdict.CONFIRM, f"managed by {manager}: it may be reverted")
+        return result("gitops", Verdict.CONFIRM, f"managed by {manager}: it may be reverted")
     if manager:
-        return _result("gitops", Verdict.NOTE, f"managed by {manager}: its next release sets its own values")
+        return result("gitops", Verdict.NOTE, f"managed by {manager}: its next release sets its own values")
     return None
 
 
@@ -292,25 +289,23 @@ _GITOPS = (
 def lease(given: GuardInput) -> GuardResult:
     held = given.facts.lease
     if held.problem:
-        return _result("lease", Verdict.UNKNOWN, f"not known whether someone else is acting: {held.problem}")
+        return result("lease", Verdict.UNKNOWN, f"not known whether someone else is acting: {held.problem}")
     if held.by_other(given.facts.identity):
-        return _result("lease", Verdict.CONFIRM, f"someone else is acting: {held.words}", held.holder)
+        return result("lease", Verdict.CONFIRM, f"someone else is acting: {held.words}", held.holder)
     if held.holder == given.facts.identity and not held.expired:
-        return _result("lease", Verdict.NOTE, f"you have another mitigation under way: {held.doing}")
+        return result("lease", Verdict.NOTE, f"you have another mitigation under way: {held.doing}")
     if held.left_over(given.facts.identity):
-        return _result(
+        return result(
             "lease", Verdict.NOTE, f"left by a cockpit of this host that is dead, and taken over: {held.words}"
         )
-    return _result("lease", Verdict.PASS, "free")
+    return result("lease", Verdict.PASS, "free")
 
 
 def comes_back(given: GuardInput) -> GuardResult | None:
     """Say what an undo brings back, with the figure of now; what cured wants more than a `y`."""
     if not given.undo:
         return None
-    situation = given.situation
-    if situation is not None and given.mono - situation.mono > OLD_SITUATION_S:
-        situation = None
+    situation = judged_by(given.situation, given.mono)
     found = [back for change in given.draft.changes if (back := endpoint_back(change.after, situation)) is not None]
     cured = symptoms_back(given.proven, situation, given.runbooks)
     words = "; ".join(filter(None, (*(back.words for back in found), cured)))
@@ -318,7 +313,7 @@ def comes_back(given: GuardInput) -> GuardResult | None:
         return None
     verdict = max((back.verdict for back in found), key=_GRAVE.index, default=Verdict.NOTE)
     about = [back.name for back in found] + (["proven"] if cured else [])
-    return _result("comes back", Verdict.CONFIRM if cured else verdict, words, *about)
+    return result("comes back", Verdict.CONFIRM if cured else verdict, words, *about)
 
 
 _GRAVE = (Verdict.NOTE, Verdict.UNKNOWN, Verdict.CONFIRM)
@@ -327,7 +322,7 @@ _GRAVE = (Verdict.NOTE, Verdict.UNKNOWN, Verdict.CONFIRM)
 def journal(given: GuardInput) -> GuardResult | None:
     """Say that the journal was tampered with, which an undo trusts."""
     if given.undo and given.journal_problems:
-        return _result("journal", Verdict.CONFIRM, f"the journal is not intact: {given.journal_problems[0]}")
+        return result("journal", Verdict.CONFIRM, f"the journal is not intact: {given.journal_problems[0]}")
     return None
 
 
@@ -361,18 +356,18 @@ def already_stopped(given: GuardInput, patch: Patch) -> GuardResult | None:
     """
     if patch.replicas_after != 0 or not patch.subject.service.publishes:
         return None
-    situation = given.situation
-    if situation is None or given.mono - situation.mono > OLD_SITUATION_S:
-        return _result(
+    situation = judged_by(given.situation, given.mono)
+    if situation is None:
+        return result(
             "stopped", Verdict.NOTE, "whether publishing has stopped is NOT KNOWN: nothing is known of the chain"
         )
     names = tuple(dict.fromkeys((patch.subject.name, *(n for n, s in given.runbooks.services.items() if s.publishes))))
     found = stopped(situation, patch.subject.namespace, names)
     if found.verdict is Stop.PROVEN:
-        return _result("stopped", Verdict.PASS, f"no pod is left, and {found.words}")
+        return result("stopped", Verdict.PASS, f"no pod is left, and {found.words}")
     if found.verdict is Stop.UNKNOWN:
-        return _result("stopped", Verdict.NOTE, f"whether publishing has stopped is NOT KNOWN: {found.words}")
-    return _result("stopped", Verdict.NOTE, f"PUBLISHING MAY GO ON all the same: {found.words}")
+        return result("stopped", Verdict.NOTE, f"whether publishing has stopped is NOT KNOWN: {found.words}")
+    return result("stopped", Verdict.NOTE, f"PUBLISHING MAY GO ON all the same: {found.words}")
 
 
 def judge_idle(given: GuardInput) -> tuple[GuardResult, ...]:
@@ -382,10 +377,6 @@ def judge_idle(given: GuardInput) -> tuple[GuardResult, ...]:
 
 
 def judge(given: GuardInput) -> tuple[GuardResult, ...]:
-    found = tuple(result for guard in GUARDS if (result := guard(given)) is not None)
+    found = tuple(each for guard in GUARDS if (each := guard(given)) is not None)
     sets = rotation(given.step, given.values, given.situation, given.mono)
     return (*found, *sets, *given.draft.guards)
-
-
-def _result(guard: str, verdict: Verdict, reason: str, *about: str) -> GuardResult:
-    return GuardResult(guard, verdict, safe(reason, REASON_LIMIT), about)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cockpit.errors import REASON_LIMIT
 from cockpit.mitigation.choices.restore import bounds, moment, spelt
+from cockpit.mitigation.planning.result import result
+from cockpit.model.held import judged_by
 from cockpit.model.plan import GuardResult, Verdict
 from cockpit.model.runbook import Step
 from cockpit.model.situation import Situation
-from cockpit.text import clean, safe
+from cockpit.text import clean
 
-OLD_SITUATION_S = 15.0
 TIMES = "restore-times"
 
 
@@ -25,22 +25,21 @@ def restorable(
     text = values.get(name, "")
     at = moment(text)
     if at is None:
-        return _result(Verdict.BLOCK, f"{clean(text, 60)} is no time with its zone")
-    if situation is None or mono - situation.mono > OLD_SITUATION_S:
-        return _result(Verdict.UNKNOWN, "not known to which times the database can be restored")
+        return result("bounds", Verdict.BLOCK, f"{clean(text, 60)} is no time with its zone")
+    situation = judged_by(situation, mono)
+    if situation is None:
+        return result("bounds", Verdict.UNKNOWN, "not known to which times the database can be restored")
     if at > situation.cluster_now:
-        return _result(Verdict.BLOCK, f"{spelt(at)} is in the future: it is {spelt(situation.cluster_now)}")
+        return result("bounds", Verdict.BLOCK, f"{spelt(at)} is in the future: it is {spelt(situation.cluster_now)}")
     known = bounds(situation)
     if known.archived is not None and at > known.archived:
-        return _result(Verdict.BLOCK, f"the archive ends at {spelt(known.archived)}: {spelt(at)} cannot be restored")
+        return result(
+            "bounds", Verdict.BLOCK, f"the archive ends at {spelt(known.archived)}: {spelt(at)} cannot be restored"
+        )
     if known.backup is not None and at < known.backup:
         reason = f"{spelt(at)} is before the last good backup ({spelt(known.backup)}): it needs an older one"
-        return _result(Verdict.UNKNOWN, f"{reason}, of which nothing is known")
+        return result("bounds", Verdict.UNKNOWN, f"{reason}, of which nothing is known")
     if known.archived is None or known.backup is None:
-        return _result(Verdict.UNKNOWN, f"not known whether {spelt(at)} can be restored: {known.why}")
+        return result("bounds", Verdict.UNKNOWN, f"not known whether {spelt(at)} can be restored: {known.why}")
     words = f"between the last good backup ({spelt(known.backup)}) and the end of the archive"
-    return _result(Verdict.PASS, f"{spelt(at)} is {words} ({spelt(known.archived)})")
-
-
-def _result(verdict: Verdict, reason: str) -> GuardResult:
-    return GuardResult("bounds", verdict, safe(reason, REASON_LIMIT))
+    return result("bounds", Verdict.PASS, f"{spelt(at)} is {words} ({spelt(known.archived)})")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cockpit.assessment.baseline import SPARK_CELLS, judge
-from cockpit.mitigation.proof.grounds import OLD_SITUATION_S
+from cockpit.model.held import judged_by
 from cockpit.model.runbook import Runbooks, Validation
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
@@ -43,7 +43,8 @@ class Baseline:
     def of(
         situation: Situation | None, lines: Sequence[Validation], mono: float, runbooks: Runbooks | None = None
     ) -> Baseline:
-        if situation is None or mono - situation.mono > OLD_SITUATION_S:
+        situation = judged_by(situation, mono)
+        if situation is None:
             return Baseline({})
         known = {
             line.signal: situation.signals[line.signal]

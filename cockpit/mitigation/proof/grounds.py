@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cockpit.model.held import judged_by
 from cockpit.model.runbook import Runbooks
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
 from cockpit.sources.prometheus.windows import window_of
 
-OLD_SITUATION_S = 15.0
 #: Looks so far apart say nothing of the time between them, where the signal itself allows no more.
 GAP_S = 15.0
 #: Clocks of one machine and one server's answers differ by no more.
@@ -43,7 +43,8 @@ class Evidence:
 
 def evidence_of(situation: Situation | None, name: str, runbooks: Runbooks, started: float, mono: float) -> Evidence:
     """Evidence at a signal as the situation has it, for a proof that counts from `started` on."""
-    if situation is None or mono - situation.mono > OLD_SITUATION_S:
+    situation = judged_by(situation, mono)
+    if situation is None:
         return Evidence(None, mono, mono, "nothing new is known")
     status = situation.signals.get(name)
     definition = runbooks.signals.get(name)

@@ -13,6 +13,7 @@ from cockpit.mitigation.kind import Draft
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.local import LocalStep, local_draft
+from cockpit.model.held import judged_by
 from cockpit.model.plan import LocalCheck, Proof
 from cockpit.model.runbook import Step
 from cockpit.model.signal import Level
@@ -21,8 +22,6 @@ from cockpit.model.situation import Situation
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
     from cockpit.mitigation.kind import Intent, PlanRequest, Prepared, Ready
-
-OLD_SITUATION_S = 15.0
 
 
 class Check(LocalStep):
@@ -40,9 +39,7 @@ class Check(LocalStep):
         effect = ready.effect
         intent(effect)
         assert isinstance(effect, LocalCheck)
-        situation = context.situation()
-        if situation is not None and context.clock.mono() - situation.mono > OLD_SITUATION_S:
-            situation = None
+        situation = judged_by(context.situation(), context.clock.mono())
         proof, lines = evaluate(effect.inputs["signals"].split(", "), situation)
         words = "; ".join(
             f"{name} {level.value}" + (f" ({why})" if why and level is not Level.OK else "")

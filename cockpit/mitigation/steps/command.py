@@ -30,7 +30,7 @@ from cockpit.mitigation.steps.parameters import filled, placed, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Verdict
 from cockpit.model.runbook import Runbook, Step
 from cockpit.patterns import compiled
-from cockpit.text import clean, counted, safe
+from cockpit.text import clean, counted, safe, split_words
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
@@ -240,7 +240,7 @@ def words_of(step: Step, values: Mapping[str, str], cli: NetworkCli) -> tuple[tu
             continue
         spread = SPREAD.fullmatch(word)
         if spread is not None:
-            several = [one for one in re.split(r"[\s,]+", known.get(spread[1], "")) if one]
+            several = split_words(known.get(spread[1], ""))
             if any(one.startswith("-") for one in several):
                 raise PlanProblem(f"{spread[1]}: a word of it begins with -", "give other values")
             argv += several
@@ -346,7 +346,7 @@ async def read_back(scope: Mapping[str, Any], context: StepContext) -> bool | No
 def _words(step: Step, values: Mapping[str, str]) -> list[str]:
     """Return the words that what is read back must have, for it to be what the step makes."""
     text = step.args.get("with", "")
-    return [word for word in re.split(r"[\s,]+", filled(text, values, f"step {step.id}: args.with")) if word]
+    return split_words(filled(text, values, f"step {step.id}: args.with"))
 
 
 async def _before(

@@ -13,7 +13,6 @@ another `command-each`.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ from cockpit.mitigation.steps.command import named_step, read_back, time_limit, 
 from cockpit.mitigation.steps.parameters import filled, resolve
 from cockpit.model.plan import Change, CommandRun, GuardResult, Proof, Rollout, Verdict
 from cockpit.model.runbook import Runbook, Step
-from cockpit.text import clean, counted
+from cockpit.text import clean, counted, split_words
 
 if TYPE_CHECKING:
     from cockpit.mitigation.context import OnProgress, StepContext
@@ -201,8 +200,8 @@ def _wanted(step: Step, values: Mapping[str, str], context: StepContext) -> tupl
         raise PlanProblem(
             "no market is known: neither the chain nor the served outputs tell", "see `m0-cockpit doctor`"
         )
-    but = re.split(r"[\s,]+", filled(step.args.get("but", ""), values, f"step {step.id}: args.but").strip())
-    strange = [name for name in but if name and name not in known]
+    but = split_words(filled(step.args.get("but", ""), values, f"step {step.id}: args.but"))
+    strange = [name for name in but if name not in known]
     if strange:
         raise PlanProblem(f"there is no market {clean(strange[0], 60)}", f"one of {_names(known)}")
     return tuple(market for market in known if market not in but)

@@ -10,7 +10,7 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.model.runbook import Param, Runbooks, Step
 from cockpit.oracle import base58
 from cockpit.patterns import compiled
-from cockpit.text import clean
+from cockpit.text import clean, split_words
 
 DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
@@ -67,7 +67,7 @@ def _checked(step: Step, param: Param, given: str | None, runbooks: Runbooks) ->
 
 def _check_keys(value: str, wrong: Callable[[str], PlanProblem]) -> None:
     """Refuse what is no public key of Solana, and a key that is there twice."""
-    keys = [word for word in re.split(r"[\s,]+", value) if word]
+    keys = split_words(value)
     odd = next((key for key in keys if base58.pubkey(key) is None), None)
     if odd is not None or not keys:
         raise wrong(f"public keys (base58, 32 bytes each); {clean(odd or '', 60) or 'nothing'} is none")

@@ -10,7 +10,7 @@ from cockpit.model.incident import ROLES, IncidentNow, TimelineEntry
 from cockpit.model.situation import Situation
 from cockpit.text import counted
 from panels.kit.marks import SIGN
-from panels.kit.prose import Para, labelled, para
+from panels.kit.prose import Para, heading, labelled, para
 from panels.kit.severity import REMINDER_ROLE, elapsed, severity_role
 from panels.kit.spans import Span
 from panels.kit.words import age, clock
@@ -49,12 +49,12 @@ def page(now: IncidentNow, situation: Situation) -> list[Para]:
     ]
     if incident.runbook_number is not None:
         lines.append(para((f"runbook {incident.runbook_number} {incident.runbook}", "dim"), ("   r opens", "dim")))
-    lines += [para(), para(("ROLES", "heading+bold"), ("   enter or a gives one", "dim"))]
+    lines += heading("ROLES", "enter or a gives one")
     for role, name in ROLES.items():
         holder = incident.holder(role)
         who: Span = (holder, "bold") if holder else ("nobody", "dim" if role == "expert" else "warn")
         lines.append(labelled(f"  {name}", LABEL + 2, who, key=f"role:{role}"))
-    lines += [para(), para(("CHECKLIST 16.2", "heading+bold"), ("   enter ticks by hand", "dim"))]
+    lines += heading("CHECKLIST 16.2", "enter ticks by hand")
     for line in now.checklist:
         sign, role = _STATE[line.state]
         by = (
@@ -77,14 +77,14 @@ def page(now: IncidentNow, situation: Situation) -> list[Para]:
 def _owed(now: IncidentNow) -> list[Para]:
     if not now.close_wants and not now.close_blocked:
         return []
-    lines = [para(), para(("BEFORE CLOSING", "heading+bold"))]
+    lines = heading("BEFORE CLOSING")
     if now.close_blocked:
         lines.append(para((now.close_blocked, "accent"), label="  "))
     return [*lines, *(para((f"{SIGN['warn']} {words}", "warn"), label="  ") for words in now.close_wants)]
 
 
 def _evidence(now: IncidentNow) -> list[Para]:
-    lines = [para(), para(("EVIDENCE", "heading+bold"), ("   e captures a bundle", "dim"))]
+    lines = heading("EVIDENCE", "e captures a bundle")
     if now.capturing:
         lines.append(para((f"{SIGN['next']} {now.capturing}", "accent"), label="  "))
     for file in now.incident.evidence[-5:]:

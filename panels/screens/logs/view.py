@@ -161,7 +161,7 @@ class LogView(RowsView):
         bar = self.query_one(FilterBar)
         query, inverse = self._before_filter if event.cancelled else (event.text, self._asked_inverse)
         self._note = self.lines.set_filter(query, inverse)
-        bar.tell(self._note or f"{counted(len(self.lines.model.shown), 'line')}")
+        bar.tell(self._note or counted(len(self.lines.model.shown), "line"))
         self._say()
         if event.done or event.cancelled:
             await bar.remove()

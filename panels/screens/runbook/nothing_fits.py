@@ -9,14 +9,14 @@ from cockpit.model.signal import SIGNAL, Level, SignalStatus
 from cockpit.model.situation import Situation
 from cockpit.model.views import BY_NAME
 from panels.kit.marks import level_words
-from panels.kit.prose import Para, labelled, para
+from panels.kit.prose import Para, heading, labelled, para
 from panels.kit.words import value
 from panels.messages import Selection
 
 #: Stands in the ranked list where the id of a runbook stands in its other lines.
 NOTHING: Final = "none"
 _VIEWS = ("pods", "alerts", "queries", "transactions")
-_STATE = 11  # width of the state's column
+STATE = 11  # width of the state's column
 
 
 def nothing_fits(situation: Situation) -> bool:
@@ -30,12 +30,12 @@ def nothing_fits_page(situation: Situation) -> list[Para]:
     lines = [
         para(("No runbook fits", "title")),
         para(("what is bad is no symptom of one, or too little of it holds; nothing here changes anything", "dim")),
-        *_heading("WORST NOW", "enter explains it"),
+        *heading("WORST NOW", "enter explains it"),
     ]
     lines += [
         labelled(
             f"  {level_words(signal.level)}",
-            _STATE + 2,
+            STATE + 2,
             (f"{signal.title}  ", "text"),
             (signal.reason or value(signal.value, signal.unit), "bold"),
             role=signal.level.value,
@@ -45,7 +45,7 @@ def nothing_fits_page(situation: Situation) -> list[Para]:
     ]
     unwell = [each for each in situation.services if each.why]
     if unwell:
-        lines += _heading("SERVICES", "enter explains them")
+        lines += heading("SERVICES", "enter explains them")
         lines += [
             para(
                 (f"{each.name} ", "bold"),
@@ -57,7 +57,7 @@ def nothing_fits_page(situation: Situation) -> list[Para]:
         ]
     near = [match for match in listed(situation.matches) if match.score > 0]
     if near:
-        lines += _heading("NEAREST", "enter opens it")
+        lines += heading("NEAREST", "enter opens it")
         lines += [
             para(
                 (f"{each.runbook.number} ", "key"),
@@ -68,12 +68,12 @@ def nothing_fits_page(situation: Situation) -> list[Para]:
             )
             for each in near
         ]
-    lines += _heading("LOOK", "enter opens it")
+    lines += heading("LOOK", "enter opens it")
     lines += [
         para((BY_NAME[name].title, "text"), (f"   {BY_NAME[name].words}", "dim"), label="  ", key=f"view:{name}")
         for name in _VIEWS
     ]
-    lines += _heading("THEN")
+    lines += heading("THEN")
     lines += [
         para(("i", "key"), " opens an incident without a runbook: its time, notes and evidence are kept", label="  "),
         para((":", "key"), " offers every step of every runbook, each behind its confirmation", label="  "),
@@ -94,7 +94,3 @@ def chosen(key: str, situation: Situation) -> Selection | None:
 def _bad(situation: Situation) -> list[SignalStatus]:
     found = [signal for signal in situation.signals.values() if signal.level.bad and not signal.off]
     return sorted(found, key=lambda signal: -signal.level.rank)
-
-
-def _heading(text: str, aside: str = "") -> list[Para]:
-    return [para(), para((text, "heading+bold"), (f"   {aside}" if aside else "", "dim"))]

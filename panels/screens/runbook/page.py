@@ -11,15 +11,14 @@ from cockpit.model.runbook import Match, Runbook, Step, SymptomStatus, Validatio
 from cockpit.model.signal import Level, SignalStatus, near
 from cockpit.model.situation import Situation
 from panels.kit.marks import PROOFS, SIGN, level_words, meter, proof_time, trend_words
-from panels.kit.prose import Para, labelled, para
+from panels.kit.prose import Para, heading, labelled, para
 from panels.kit.spans import Span
 from panels.kit.theme import MARK
 from panels.kit.words import age, value
 from panels.screens.runbook.next_step import bad, hindered, likeliest, next_step, preview
-from panels.screens.runbook.nothing_fits import NOTHING, nothing_fits
+from panels.screens.runbook.nothing_fits import NOTHING, STATE, nothing_fits
 
 MOST_LISTED = 8  # of a query's table, in a line
-STATE = 11  # width of the state's column
 
 
 def ranked(situation: Situation) -> list[Match]:
@@ -110,10 +109,6 @@ def _severity(runbook: Runbook) -> str:
     return "alarm" if runbook.severity in ("SEV0", "SEV1") else "halt"
 
 
-def _heading(text: str, aside: str = "") -> list[Para]:
-    return [para(), para((text, "heading+bold"), (f"   {aside}" if aside else "", "dim"))]
-
-
 def number(signal: SignalStatus) -> str:
     return value(signal.newest, signal.unit)
 
@@ -146,7 +141,7 @@ def _symptoms(match: Match, situation: Situation) -> list[Para]:
     known = match.symptoms or tuple(SymptomStatus(symptom, None, "") for symptom in match.runbook.symptoms)
     if not known:
         return []
-    lines = _heading("SYMPTOMS")
+    lines = heading("SYMPTOMS")
     for status in known:
         signal = situation.signals.get(status.by or status.symptom.signal)
         level = signal.level if signal is not None else Level.UNKNOWN
@@ -176,7 +171,7 @@ def _symptoms(match: Match, situation: Situation) -> list[Para]:
 def _triage(runbook: Runbook, situation: Situation) -> list[Para]:
     if not runbook.triage:
         return []
-    lines = _heading("TRIAGE", "enter opens the view")
+    lines = heading("TRIAGE", "enter opens the view")
     for index, item in enumerate(runbook.triage, 1):
         spans: list[Span | str] = [item.text]
         for name in item.signals:
@@ -207,7 +202,7 @@ def _table(name: str, situation: Situation) -> Span:
 def _causes(runbook: Runbook, situation: Situation) -> list[Para]:
     if not runbook.causes:
         return []
-    lines = _heading("CAUSES")
+    lines = heading("CAUSES")
     likely = likeliest(runbook, situation)
     for index, cause in enumerate(runbook.causes):
         worse = bad(cause.signals, situation)
@@ -276,7 +271,7 @@ def _mitigations(match: Match, situation: Situation) -> list[Para]:
         own = part(step) or under or "mitigation"
         if own != under:
             aside = "" if lines else "enter plans it; nothing is sent before you confirm   d details"
-            lines += _heading(_PARTS.get(own, own.upper()), aside)
+            lines += heading(_PARTS.get(own, own.upper()), aside)
             under = own
         lines.append(_mitigation(step, situation, step is following))
     return lines
@@ -311,7 +306,7 @@ def _validation(runbook: Runbook, situation: Situation) -> list[Para]:
         if mine
         else "now; a step is proved against the baseline before it"
     )
-    lines = _heading("VALIDATION", aside)
+    lines = heading("VALIDATION", aside)
     if mine is not None:
         time = [para((f"  {proof_time(mine)}", "dim"))] if proof_time(mine) else []
         return [*lines, *(_gauge(gauge) for gauge in mine.gauges), *time]
