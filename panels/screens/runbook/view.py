@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from cockpit.model.runbook import Match, Step
+from cockpit.model.runbook import Match, Runbook, Step, Triage
 from cockpit.model.signal import SIGNAL
 from cockpit.model.situation import Situation
 from cockpit.model.step_kinds import STEP_KINDS
@@ -200,7 +200,7 @@ class RunbookView(View):
         kind, _, name = key.partition(":")
         runbook = match.runbook
         if kind == "triage":
-            item = next(t for number, t in enumerate(runbook.triage, 1) if name == (t.item or str(number)))
+            item = _triage(runbook, name)
             if item.view is not None:
                 self.post_message(OpenView(item.view, item.args))
         elif kind == "debt":
@@ -224,7 +224,7 @@ class RunbookView(View):
             return chosen(self.page.key or "", self.situation)
         runbook, signals = self.match.runbook, tuple[str, ...]()
         if kind == "triage":
-            signals = next(t for number, t in enumerate(runbook.triage, 1) if name == (t.item or str(number))).signals
+            signals = _triage(runbook, name).signals
         elif kind == "step":
             step = next(s for s in runbook.mitigations if s.id == name)
             if step.service:
@@ -288,3 +288,8 @@ def details(step: Step, situation: Situation) -> list[str]:
     if step.note:
         lines.append(step.note)
     return lines
+
+
+def _triage(runbook: Runbook, name: str) -> Triage:
+    """Return the item of a line's key."""
+    return next(t for number, t in enumerate(runbook.triage, 1) if name == (t.item or str(number)))

@@ -14,7 +14,6 @@ from cockpit.mitigation.choices.preset import defaults
 from cockpit.mitigation.choices.restore import moment, replicas_before, restore_times, spelt
 from cockpit.mitigation.planning.restorable import restorable
 from cockpit.mitigation.planning.sequence import parts_of
-from cockpit.model.observed.postgres import Archiver
 from cockpit.model.plan import Change, JournalLine, Verdict
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Param, Step
@@ -22,6 +21,7 @@ from cockpit.model.situation import Situation
 from cockpit.runbooks.schema import load
 from tests.support.kube_rig import status
 from tests.support.samples.cluster import sample_situation
+from tests.support.samples.postgres import calm
 
 PACKAGED = load()
 NOW = 1_790_000_000.0
@@ -35,22 +35,7 @@ RESTORE = Step(
 
 
 def known(*, archived_s: float | None = 60.0, backup_h: float | None = 6.0, **more: Any) -> Situation:
-    archiver = Archiver(
-        mode="on",
-        commanded=True,
-        archived=9,
-        failed=0,
-        last_archived="0001",
-        last_archived_age_s=archived_s,
-        last_failed="",
-        last_failed_age_s=None,
-        waiting=0,
-        waiting_age_s=None,
-        in_recovery=False,
-        works=True,
-        failing=False,
-        verdict="nothing was archived yet",
-    )
+    archiver = replace(calm()["archiver"], last_archived_age_s=archived_s)
     signals = {} if backup_h is None else {"backup-age": status("backup-age", value=backup_h)}
     return sample_situation(
         wall=NOW,
