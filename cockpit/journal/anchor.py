@@ -60,6 +60,7 @@ class Comparison:
     newer: int = 0  # the first record that is newer than the anchor, 0 for none
     known: bool = True  # there is an anchor to compare with
     under_way: bool = False  # the anchor was written while a step was under way
+    unheld: bool = False  # steps that say of themselves that they went on without the lease are newer
 
     @property
     def line(self) -> str:
@@ -161,22 +162,28 @@ def _compared(uid: int, anchor: Anchor | None, chain: CheckedJournal, place: tup
     newer = [record for record in chain.records if int(record["seq"]) > anchor.seq]
     if not newer:
         return Comparison(uid, f"as the cluster's anchor says: {anchor.words}")
-    strange = [] if anchor.open else _unaccounted(newer, chain.records, place)
+    steps = [] if anchor.open else _steps(newer, chain.records, place)
+    strange = [record for record, unheld in steps if not unheld]
     first = strange[0] if strange else newer[0]
     what = f"{safe(first.get('kind', ''), 40)} {safe(first.get('title') or first.get('words') or '', 80)}".strip()
     words = f"{says}; the file has {held}: record {first['seq']} ({what}) is newer than the anchor"
     first_newer = int(newer[0]["seq"])
     if strange:
         return Comparison(uid, f"{words}, though no step was under way", wrong=True, newer=first_newer)
+    unheld = ", by its own words taken without the lease" if steps else ""
     return Comparison(
-        uid, f"{words}: nothing outside vouches for what is newer", newer=first_newer, under_way=anchor.open
+        uid,
+        f"{words}{unheld}: nothing outside vouches for what is newer",
+        newer=first_newer,
+        under_way=anchor.open,
+        unheld=bool(steps),
     )
 
 
-def _unaccounted(
+def _steps(
     newer: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]], place: tuple[str, str]
-) -> list[Mapping[str, Any]]:
-    """List the records of steps in this place that were written while nobody held the lease."""
+) -> list[tuple[Mapping[str, Any], bool]]:
+    """List the records of steps in this place; of each, whether it says that it had no lease."""
     intents = {record.get("number"): record for record in records if record.get("kind") == "intent"}
     found = []
     for record in newer:
@@ -185,7 +192,7 @@ def _unaccounted(
         intent = record if record.get("kind") == "intent" else intents.get(record.get("of"))
         target = intent.get("target") if intent is not None else None
         if intent is None or not isinstance(target, Mapping):
-            found.append(record)  # of no shape that this program writes
+            found.append((record, False))  # of no shape that this program writes
         elif intent.get("effect") != "LocalCheck" and (target.get("context"), target.get("namespace")) == place:
-            found.append(record)
+            found.append((record, bool(intent.get("without_lease"))))
     return found

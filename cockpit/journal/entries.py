@@ -3,8 +3,8 @@
 Kinds of record. `intent`: number, plan, digest, title, runbook, step, item, step_kind, target,
 resource_version, generation, scope, salt, relevant, expected, changes, kubectl, request_sha256,
 inverse, revision, operator, incident, overrides, dangerous, relaxes, undoes, process, seen (when
-it was shown, acknowledged, confirmed). Then, each
-with `of` = the intent's number: `outcome` (result, words), `rollout` (done, words), `proof` (proof,
+it was shown, acknowledged, confirmed), without_lease (why it went on without one). Then, each with
+`of` = the intent's number: `outcome` (result, words), `rollout` (done, words), `proof` (proof,
 gauges, words), `judged` (judgement, words). And `note` (words). Records of an incident are
 described in `incidents.py`. `result`: "sent", "rejected", "not sent", "stale", "uncertain".
 """

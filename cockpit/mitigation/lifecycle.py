@@ -228,6 +228,7 @@ class MitigationRun:
                     self._shared.operator,
                     self._before.baseline,
                     clock_behind_s=situation.clock_behind_s if situation is not None else None,
+                    without_lease="" if self._plan.harmless else self._shared.lease.trouble,
                 ),
                 self._prepared.draft.hidden,
             )

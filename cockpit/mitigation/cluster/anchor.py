@@ -27,11 +27,15 @@ class JournalAnchor:
     now: Callable[[], float]
 
     def taken(self, notes: Mapping[str, Any]) -> None:
-        """Journal for ever what contradicts the anchor, before a new one takes its place."""
+        """Journal for ever what contradicts the anchor, before a new one takes its place.
+
+        What went on without the lease is noted too: no contradiction, but nobody vouches for it.
+        """
         for one in self._compared(notes):
-            if one.wrong and one.uid == state_files.me():
+            if (one.wrong or one.unheld) and one.uid == state_files.me():
+                contradicts = {"anchor": one.words} if one.wrong else {}
                 with contextlib.suppress(JournalProblem):  # then nothing is sent either: the intent cannot be written
-                    self.journal.append({"kind": "note", "words": one.words, "anchor": one.words})
+                    self.journal.append({"kind": "note", "words": one.words, **contradicts})
 
     def stamp(self, notes: Mapping[str, Any], *, under_way: bool) -> dict[str, Any]:
         """Return the lease's annotations with the journal's newest record."""

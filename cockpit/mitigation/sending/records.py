@@ -29,6 +29,7 @@ def intent(
     baseline: Baseline,
     incident: str = "",
     clock_behind_s: float | None = None,
+    without_lease: str = "",
 ) -> dict[str, Any]:
     plan, draft = prepared.plan, prepared.draft
     target = plan.target
@@ -77,6 +78,7 @@ def intent(
         "undoes": plan.undoes,
         "process": this_process(),
         "part": part(plan.part) if plan.part is not None else None,
+        "without_lease": safe(without_lease, 300),
     }
 
 

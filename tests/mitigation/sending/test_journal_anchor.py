@@ -176,6 +176,38 @@ def test_what_is_noted_beside_the_steps_is_anchored_at_the_end(acted: Rig) -> No
     assert "said by another" in at_start(acted)[0]
 
 
+def held_by(rig: Rig, holder: str) -> None:
+    """Another takes the lease, or gives it back; the anchors on it stay."""
+    raw = lease(rig).copy()
+    times = {"acquireTime": "2099-01-01T00:00:00.000000Z", "renewTime": "2099-01-01T00:00:00.000000Z"}
+    raw["spec"] = {"holderIdentity": holder, "leaseDurationSeconds": 600, **times}
+    rig.world.store.replace(LEASES, lease(rig), raw)
+
+
+def test_a_step_that_went_on_without_the_lease_says_so_and_accuses_nobody(
+    acted: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """H14: another held it, the operator typed the name: no forgery, but unvouched."""
+    acted.do(lambda: held_by(acted, "ops2@bastion#1"))
+    executor = acted.executor(journal=Journal.open(acted.journal_path))
+    carry(executor, made := plan(executor, step("scale", "m0-ingestor", replicas=6)))
+    assert ended(executor, made).phase is Phase.DONE
+    executor.close(5.0)
+    intent = [r for r in Journal(acted.journal_path).records() if r["kind"] == "intent"][-1]
+    assert intent["without_lease"].startswith("someone else is acting: ops2@bastion#1")
+    acted.do(lambda: held_by(acted, ""))
+    code, out, _ = verify(acted, tmp_path, monkeypatch, capsys)
+    assert code == 3 and "by its own words taken without the lease: nothing outside vouches" in out
+    later = acted.executor(journal=Journal.open(acted.journal_path))
+    carry(later, made := plan(later, step("scale", "m0-ingestor", replicas=7)))
+    assert ended(later, made).phase is Phase.DONE
+    later.close(5.0)
+    assert Journal(acted.journal_path).verify() == [] and at_start(acted) == []
+    assert any(
+        "taken without the lease" in r["words"] for r in Journal(acted.journal_path).records() if r["kind"] == "note"
+    )
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(st.text(max_size=20), st.one_of(st.none(), st.text(max_size=20), st.integers()), max_size=2),
