@@ -21,7 +21,7 @@ from tests.support.readings import data_of, kept
 from tests.support.waiting import wait_for
 
 
-# seen to fail once beside others: the bundle was not found on the chain in time
+# a search of 14 s by the clock, in one process with its world: not beside other tests
 @pytest.mark.long
 def test_the_chains_parts_are_in_it_and_the_kill_switch_did_not_wait(tmp_path: Path) -> None:
     with DrillThread("wrong-signer-set", speed=2.0, history_s=600.0) as drill:

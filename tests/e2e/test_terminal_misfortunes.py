@@ -100,8 +100,7 @@ def test_a_killed_cockpit_leaves_no_world_behind(start: Callable[..., PtyTermina
     until(lambda: not any(alive(pid) for pid in world), 10, "the drill's world noticed")
 
 
-# seen to fail once beside others: the rollout took longer than 40 s
-@pytest.mark.long
+@pytest.mark.long  # a quarter of a minute, most of it a rollout in real time
 def test_a_stalled_terminal_holds_nothing_up(start: Callable[..., PtyTerminal], drill: DrillThread) -> None:
     """The link hangs just before `y`: the step is sent, rolled out and journalled; afterwards the
     screen is right.
@@ -110,7 +109,11 @@ def test_a_stalled_terminal_holds_nothing_up(start: Callable[..., PtyTerminal], 
     asked_to_scale(pane)
     pane.stall()
     pane.type("y")
-    until(lambda: any(r["kind"] == "rollout" for r in journal(drill)), 40, "rolled out while the terminal took nothing")
+    until(
+        lambda: any(r["kind"] == "rollout" for r in journal(drill)),
+        40 * SLOW,
+        "rolled out while the terminal took nothing",
+    )
     for _ in range(20):  # more frames than any buffer takes
         pane.type("r")
         time.sleep(0.02)

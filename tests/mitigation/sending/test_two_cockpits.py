@@ -116,8 +116,6 @@ def test_the_second_reads_who_acts_and_goes_on_only_when_that_was_typed(
     assert len(entries_of(cockpits.records("one"))) == (2 if other == "one" else 1)
 
 
-# seen to fail once beside others: an anchor written between two records; to be read first
-@pytest.mark.long
 def test_all_at_once_on_one_journal_send_what_they_journal_and_no_more(cockpits: Cockpits, rig: Rig) -> None:
     running = [
         cockpits.start("one", "--param", f"n={n}", "--confirm", "m0-ingestor", "--no-wait", "--json")
