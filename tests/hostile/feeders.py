@@ -194,6 +194,7 @@ def _api_error(raw: str) -> object:
 
 FEED: dict[str, Callable[[str], object]] = {
     "cockpit.text:clean": text.clean,
+    "cockpit.text:split_words": text.split_words,
     "cockpit.text:safe": text.safe,
     "cockpit.text:url_secrets": text.url_secrets,
     "cockpit.text:url_keys": text.url_keys,
