@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pyte
 
 from tests.support.paths import ROOT
+from tests.support.terminals.owning import owning
 from tests.support.terminals.pty_terminal import _NOT_EMULATED, _UNFINISHED
 from tests.support.waiting import HANG_S
 
@@ -76,17 +77,13 @@ class Line:
         variables = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
         variables |= {"LANG": "C.UTF-8", "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **(env or {})}
 
-        def own_terminal() -> None:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
         self.process = subprocess.Popen(
-            command,
+            owning(self.slave, command),
             stdin=self.slave,
             stdout=self.slave,
             stderr=subprocess.PIPE,
             env=variables,
             start_new_session=True,
-            preexec_fn=own_terminal,
         )
         self._threads = [threading.Thread(target=each, daemon=True) for each in (self._read, self._deliver)]
         for thread in self._threads:

@@ -23,6 +23,7 @@ from pathlib import Path
 import pyte
 
 from tests.support.paths import ROOT
+from tests.support.terminals.owning import owning
 from tests.support.waiting import HANG_S
 
 _ESCAPES = re.compile(
@@ -84,19 +85,15 @@ class PtyTerminal:
             **(env or {}),
         }
 
-        def own_terminal() -> None:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
         self.stderr = home / "stderr.txt"
         with self.stderr.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "cockpit.cli", *arguments],
+                owning(slave, [sys.executable, "-m", "cockpit.cli", *arguments]),
                 stdin=slave,
                 stdout=slave,
                 stderr=errors,
                 env=variables,
                 start_new_session=True,
-                preexec_fn=own_terminal,
             )
         self.slave = slave  # kept: the terminal's settings can be read after the end
         self._reader = threading.Thread(target=self._read, daemon=True)
