@@ -17,7 +17,7 @@ from cockpit.assessment.publishing.state import publishing, stopped_services
 from cockpit.assessment.services import services
 from cockpit.assessment.signals import Evaluator
 from cockpit.assessment.signerset import check as check_signer_set
-from cockpit.assessment.toggles import toggles
+from cockpit.assessment.toggles import beside_chain, toggles
 from cockpit.assessment.usual.kept import KeptBaselines
 from cockpit.assessment.verdicts.conditions import Conditions, Known
 from cockpit.assessment.verdicts.stages import Marked, stages
@@ -158,7 +158,7 @@ class Assessor:
                     configured=self._configured,
                 )
             ),
-            toggles=toggles_now,
+            toggles=beside_chain(toggles_now, solana, "solana" in self._configured, mono),
             runbooks=self._runbooks,
             progress=tuple(progress),
             journal=tuple(journal),

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from cockpit.model.observed.cluster import Cluster, EnvVar, Workload
-from cockpit.model.reading import NOTHING_READ, Reading, kind_unknown
-from cockpit.model.runbook import Runbooks, Toggle
+from cockpit.model.reading import NOTHING_READ, Known, Reading, Unknown, believed, kind_unknown
+from cockpit.model.runbook import PAUSE_TOGGLE, Runbooks, Toggle
 from cockpit.model.situation import ToggleStatus
 from cockpit.text import HIDDEN, safe, url_hint
 
@@ -41,6 +41,37 @@ def toggles(
             for workload in workloads if not blind else ():
                 found += _of(name, toggle, workload, cluster)
     return tuple(found)
+
+
+def beside_chain(
+    statuses: tuple[ToggleStatus, ...], solana: Mapping[str, Reading[Any]], configured: bool, mono: float
+) -> tuple[ToggleStatus, ...]:
+    """Return them with what the chain says of each market's pause: it pauses without a toggle."""
+    if not any(status.name.startswith(PAUSE_TOGGLE) for status in statuses):
+        return statuses
+    found = believed(solana.get("markets"), mono) if configured else None
+    return tuple(
+        msgspec.structs.replace(status, chain=_on_chain(status.name.removeprefix(PAUSE_TOGGLE), found))
+        if status.name.startswith(PAUSE_TOGGLE)
+        else status
+        for status in statuses
+    )
+
+
+def _on_chain(market: str, found: Known[Any] | Unknown[Any] | None) -> str:
+    if found is None:
+        return "chain not read"
+    if isinstance(found, Unknown):
+        return f"chain ?: {safe(found.reason, 80)}"
+    states: dict[str, bool] = {one.market_id: one.active for one in found.data.values()}
+    if market in states:
+        return "chain: active" if states[market] else "chain: paused"
+    if market != "*":
+        return "chain: no such market"
+    paused = sorted(name for name, active in states.items() if not active)
+    if not paused:
+        return f"chain: none of {len(states)} paused"
+    return safe(f"chain: {len(paused)} of {len(states)} paused ({', '.join(paused)})", 200)
 
 
 def _of(name: str, toggle: Toggle, workload: Workload, cluster: Cluster) -> list[ToggleStatus]:

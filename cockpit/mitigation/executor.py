@@ -29,7 +29,7 @@ from cockpit.journal.state_files import me
 from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
-from cockpit.mitigation.choices.live import offered
+from cockpit.mitigation.choices.live import offered, released_first
 from cockpit.mitigation.choices.preset import defaults
 from cockpit.mitigation.cluster.anchor import JournalAnchor, compared
 from cockpit.mitigation.cluster.lease import Lease
@@ -52,6 +52,7 @@ from cockpit.model.situation import Situation
 __all__ = ["Executor", "PlanProblem"]
 
 T = TypeVar("T")
+_EXPLAINED_SERVICES = 3  # of a list over all services: those released last
 _KEPT_PLANS = 64
 _KEPT_PROGRESS = 50
 
@@ -379,7 +380,7 @@ class Executor:
 
     def _request(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> PlanRequest:
         given = {**defaults(step, self._runbooks, self._situation()), **parameters}
-        return plan_request(runbook, step, given, self._runbooks)
+        return plan_request(runbook, step, given, self._runbooks, self._situation())
 
     async def _plan_part(
         self, runbook: Runbook, step: Step, index: int, parameters: Mapping[str, str], run: str
@@ -408,9 +409,13 @@ class Executor:
         for param in step.params:
             kind, _, service = (param.choices_from or "").partition(":")
             if kind in ("images", "revisions"):
-                ran = runs(situation.cluster, self._namespace, service)
-                effects = await explained(ran, signals, self._runbooks, self._backends.past, situation.cluster_now)
-                found[param.name] = offered(kind, ran, situation.cluster_now, effects)
+                named = released_first(situation)[:_EXPLAINED_SERVICES] if service == "*" else [service]
+                for name in named:
+                    ran = runs(situation.cluster, self._namespace, name)
+                    effects = await explained(ran, signals, self._runbooks, self._backends.past, situation.cluster_now)
+                    found.setdefault(param.name, []).extend(
+                        offered(kind, ran, situation.cluster_now, effects, name if service == "*" else "")
+                    )
         return found
 
     async def _judge_plan_again(self, plan: Plan) -> str:

@@ -108,8 +108,9 @@ class Param(Entry, frozen=True, kw_only=True):
     `label:QUERY:LABEL` = the values of LABEL in that query's samples, `joined:TOGGLE:QUERY:LABEL` =
     each of them added to the list that TOGGLE holds now, `markets`, `markets:SIGNAL` = those that
     its worst is about first, `connectors`, `signers`, `signer-keys`, `images:SERVICE`,
-    `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE` = what the kept revisions ran with, and of the
-    database `pg-missing-indexes:FIELD`, `pg-tables:UPKEEP`, `pg-sessions`).
+    `revisions:SERVICE` (`*`: of every service), `ran-with:SERVICE:VARIABLE` = what the kept
+    revisions ran with, and of the database `pg-missing-indexes:FIELD`, `pg-tables:UPKEEP`,
+    `pg-sessions`).
     """
 
     name: str
@@ -165,7 +166,7 @@ class Step(Entry, frozen=True, kw_only=True):
     kind: str  # a row of step_kinds.py
     when: str = ""  # the cause it is for, in words
     cause: str | tuple[str, ...] | None = None  # item or id of the cause, or causes, that it answers
-    service: str | None = None  # the target deployment
+    service: str | None = None  # the target deployment; "{param}": that of the chosen image or revision
     container: str | None = None
     direction: StepDirection | None = None
     requires: tuple[str, ...] = ()
@@ -187,6 +188,11 @@ class Step(Entry, frozen=True, kw_only=True):
     question: str = ""  # for kind "manual"
     steps: tuple[str, ...] = ()  # for kind "sequence": step ids of the same runbook
     note: str = ""
+
+    @property
+    def names_service_by_value(self) -> bool:
+        """Tell whether `service` is "{param}": the service that the chosen image is of."""
+        return (self.service or "").startswith("{")
 
     @property
     def causes(self) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class ToggleStatus(msgspec.Struct, frozen=True):
     value: str | None  # as shown: redacted; None: not set, or unknown (see `reason`)
     level: str  # "usual", "safest", "differs", "unset", "unknown"
     reason: str = ""
+    chain: str = ""  # of a market's pause: what the chain says beside it
 
 
 class ServiceStatus(msgspec.Struct, frozen=True):

@@ -65,7 +65,8 @@ def set_already(step: Step, situation: Situation) -> bool:
 
 
 def set_image(step: Step, situation: Situation) -> str:
-    return f"image of {step.service} → {filled(step, step.image or '?')}"
+    service = "the service that it is of" if step.names_service_by_value else step.service
+    return f"image of {service} → {filled(step, step.image or '?')}"
 
 
 def restart(step: Step, situation: Situation) -> str:
@@ -79,7 +80,8 @@ def delete_pod(step: Step, situation: Situation) -> str:
 
 
 def undo_rollout(step: Step, situation: Situation) -> str:
-    return f"{step.service} back to a revision that you choose"
+    service = "a service" if step.names_service_by_value else step.service
+    return f"{service} back to a revision that you choose"
 
 
 def set_config(step: Step, situation: Situation) -> str:

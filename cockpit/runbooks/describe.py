@@ -39,7 +39,7 @@ def _line(text: str, signals: tuple[str, ...], view: str | None) -> str:
 
 def _step(step: Step) -> list[str]:
     marks = [m for m, on in (("dangerous", step.dangerous), ("relaxes: put it back later", step.relaxes)) if on]
-    target = f" {step.service}" if step.service else ""
+    target = f" {step.service}" if step.service and not step.names_service_by_value else ""
     head = f"{step.id:<22} {step.kind}{target}: {step.title}"
     lines = [f"{head}   ({', '.join(marks)})" if marks else head]
     if step.when:

@@ -1,7 +1,8 @@
 """Puts the operator's own commands into the runbooks.
 
 `[restore] argv` into 14.restore.2, `[failover] argv` into 9.mitigation.4, `[scale-db] argv` into
-10.mitigation.1, `[move-analytics] argv` into the second part of 10.mitigation.4.
+10.mitigation.1, `[move-analytics] argv` into the second part of 10.mitigation.4, and
+`[maintenance] canary-markets` into what 2.validation.2 asks for.
 
 Without them, those steps ask.
 
@@ -31,6 +32,8 @@ _TIME = Param(
     pattern=TIME,
     choices_from="restore-times",
 )
+#: The live list whose first is what `[maintenance] canary-markets` names (2.validation.2).
+CANARIES = "canary-markets"
 #: Item, or a step's id where another has the item → the section that holds its command.
 _SECTIONS = {
     "14.restore.2": "restore",
@@ -64,5 +67,16 @@ def with_commands(runbooks: Runbooks, settings: Settings) -> Runbooks:
             args={"timeout": f"{section.timeout:g}", "target": "database", "kind": name},
         )
 
-    own = tuple(replace(runbook, mitigations=tuple(map(made, runbook.mitigations))) for runbook in runbooks.runbooks)
+    canaries = " ".join(settings.maintenance.canary_markets)
+
+    def with_canaries(step: Step) -> Step:
+        if not canaries or not any(param.choices_from == CANARIES for param in step.params):
+            return step
+        params = (replace(p, default=canaries) if p.choices_from == CANARIES else p for p in step.params)
+        return replace(step, params=tuple(params))
+
+    own = tuple(
+        replace(runbook, mitigations=tuple(with_canaries(made(step)) for step in runbook.mitigations))
+        for runbook in runbooks.runbooks
+    )
     return replace(runbooks, runbooks=own) if own != runbooks.runbooks else runbooks

@@ -27,7 +27,9 @@ def check_step(step: Step, path: Path, names: Names, report: Report) -> None:
     spec = STEP_KINDS[step.kind]
     _check_keys(step, spec, path, report)
     _own_rules(step, path, report)
-    if step.service is not None:
+    if step.names_service_by_value:
+        _service_by_value(step, path, report)
+    elif step.service is not None:
         check_names((step.service,), (*path, "service"), names.services, "service", report, single=True)
     check_names(step.signals, (*path, "signals"), names.signals, "signal", report)
     check_direction(step, path, names, report)
@@ -124,12 +126,26 @@ def _statement(text: str, path: Path, report: Report) -> None:
         report(path, f"{problem.reason} ({problem.remedy})")
 
 
+def _service_by_value(step: Step, path: Path, report: Report) -> None:
+    sources = {"{" + param.name + "}": param.choices_from for param in step.params}
+    if sources.get(step.service or "") not in OF_ANY:
+        report((*path, "service"), f"expected {{param}} of a parameter with choices-from {' or '.join(OF_ANY)}")
+    if step.container is not None:
+        report((*path, "container"), "expected none: the service is that of what is chosen")
+
+
+#: Live lists over all services: what is chosen names its service.
+OF_ANY = ("images:*", "revisions:*")
+
+
 def _texts(step: Step) -> Iterator[tuple[Path, str]]:
     """Yield every text of a step that may hold "{param}"."""
     if isinstance(step.replicas, str):
         yield ("replicas",), step.replicas
     if step.image is not None:
         yield ("image",), step.image
+    if step.names_service_by_value:
+        yield ("service",), step.service or ""
     for name, text in step.env.items():
         yield ("env", name), text
     for name, text in step.args.items():
@@ -174,6 +190,7 @@ def _bounds(low: int | None, high: int | None) -> str:
 #: Live lists that need no more to be named.
 _LISTS = (
     "markets",
+    "canary-markets",
     "connectors",
     "signers",
     "signer-keys",
@@ -206,6 +223,8 @@ def _choices_from(source: str, path: Path, names: Names, report: Report) -> None
             check_names((name,), path, names.signals, "signal", report, single=True)
         case ["toggle", name]:
             check_names((name,), path, names.toggles, "toggle", report, single=True)
+        case ["images" | "revisions", "*"]:
+            return
         case ["images" | "revisions", name]:
             check_names((name,), path, names.services, "service", report, single=True)
         case ["ran-with", name, variable] if variable:

@@ -27,7 +27,9 @@ def commands(situation: Situation | None, runbooks: Runbooks, links: Links | Non
     found: list[Command] = []
     for runbook in offered:
         for step in runbook.mitigations:
-            where = f"runbook {runbook.number} · {step.kind}" + (f" · {step.service}" if step.service else "")
+            where = f"runbook {runbook.number} · {step.kind}" + (
+                f" · {step.service}" if step.service and not step.names_service_by_value else ""
+            )
             found.append(
                 Command(f"{runbook.number}  {step.title}", where, partial(messages.PlanStep, runbook.id, step.id))
             )

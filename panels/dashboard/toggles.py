@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation, ToggleStatus
 from panels.dashboard.facts.metrics import Trouble, kind_age, kind_trouble
@@ -56,14 +58,7 @@ def _collapsed(toggles: Sequence[ToggleStatus]) -> list[ToggleStatus]:
             rows[key] = status
         elif before.deployment != status.deployment:
             on = f"{before.deployment}, {status.deployment.removeprefix('m0-')}"
-            rows[key] = ToggleStatus(
-                name=before.name,
-                toggle=before.toggle,
-                deployment=on,
-                value=before.value,
-                level=before.level,
-                reason=before.reason,
-            )
+            rows[key] = replace(before, deployment=on)
     return list(rows.values())
 
 
@@ -75,6 +70,8 @@ def _row(status: ToggleStatus, known: bool) -> list[Span]:
     shown = status.value or ""
     if status.toggle.url:
         shown = shown.partition("://")[2] or shown
+    if status.chain and shown:
+        shown += f", {status.chain}"
     if status.level == "unknown":
         return [
             ("?", "unknown"),
@@ -85,12 +82,35 @@ def _row(status: ToggleStatus, known: bool) -> list[Span]:
             on,
         ]
     if status.level == "differs":
-        return [("◐", "warn"), (status.name, "bold"), (shown or "(empty)", "warn"), ("DIFFERS", "warn"), usual, on]
+        return [
+            ("◐", "warn"),
+            (status.name, "bold"),
+            (shown or "(empty)", "warn"),
+            ("DIFFERS", "warn"),
+            usual,
+            on,
+        ]
     mark: Span = ("·", "dim") if known else ("?", "unknown")
     name: Span = (status.name, "text")
     if status.level == "unset" or status.value is None:
-        return [mark, name, ("–", "dim"), ("not set", "dim"), usual, on]
+        return [mark, name, _chain(status, "–"), ("not set", "dim"), usual, on]
     if not status.value:
         return [mark, name, ("(empty)", "dim"), (status.level, "dim"), usual, on]
     safe = status.toggle.safest is not None and status.value == status.toggle.safest and known
-    return [mark, name, (shown, "bold"), ("safest" if safe else status.level, "ok" if safe else "dim"), usual, on]
+    return [
+        mark,
+        name,
+        (shown, "bold"),
+        ("safest" if safe else status.level, "ok" if safe else "dim"),
+        usual,
+        on,
+    ]
+
+
+def _chain(status: ToggleStatus, otherwise: str) -> Span:
+    """Return what the chain says of pauses where no toggle does: paused ones are seen."""
+    if not status.chain:
+        return otherwise, "dim"
+    if status.chain.startswith("chain ?"):
+        return status.chain, "unknown"
+    return status.chain, "bold" if status.chain.endswith(")") else "dim"

@@ -107,9 +107,10 @@ class ParametersDialog(Layer):
 
     def words(self) -> Sequence[Para]:
         step = self.step
-        if not (step.service or step.when):
+        service = "" if step.names_service_by_value else step.service or ""
+        if not (service or step.when):
             return []
-        return [para((step.service or "", "bold"), (f"   {step.when}" if step.when else "", "dim")), para()]
+        return [para((service, "bold"), (f"   {step.when}" if step.when else "", "dim")), para()]
 
     @property
     def foot_height(self) -> int:

@@ -22,7 +22,7 @@ PLACES = (
     {"workloads": "statefulsets", "revisions": "controllerrevisions"},
 )
 #: Modules of `mitigation/steps` that several kinds share.
-SHARED = {"budgets", "local", "parameters", "patch", "registry", "toggles", "workload.template"}
+SHARED = {"aim", "budgets", "local", "parameters", "patch", "registry", "toggles", "workload.template"}
 
 
 def a_step(kind: str) -> Step:

@@ -116,6 +116,9 @@ class Operator:
         given = {**ARGUMENTS, **self.scenario.arguments}
         values = {p.name: str(given.get(p.name, p.default)) for p in step.params}
         kube, service = self.world.kube, step.service or ""
+        if step.names_service_by_value:  # as the cockpit does: the service whose image or revision it is
+            named = values[service.strip("{}")]
+            service = named.rpartition("/")[2].partition("@")[0].partition(":")[0]
         self._jobs += 1
 
         def filled(text: object) -> str:

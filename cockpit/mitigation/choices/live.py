@@ -4,10 +4,10 @@ Pure: from the situation and the settings.
 
 `choices-from` in runbooks.toml: `rpc-endpoints`, `toggle:NAME`, `label:QUERY:LABEL`,
 `joined:TOGGLE:QUERY:LABEL`, `limited:VARIABLE:QUERY:LABEL`, `served-bundles`, `markets`,
-`markets:SIGNAL` (those that its worst is about first), `connectors`, `signers`, `signer-keys`,
-`stuck-pods`, `images:SERVICE`, `revisions:SERVICE`, `ran-with:SERVICE:VARIABLE`, of the database
-(`database.py`) `pg-missing-indexes:table`, `:columns`, `:index`, `pg-tables:vacuum`, `:analyze`,
-`pg-sessions`.
+`markets:SIGNAL` (those that its worst is about first), `canary-markets`, `connectors`, `signers`,
+`signer-keys`, `stuck-pods`, `images:SERVICE`, `revisions:SERVICE` (of every service: `*`),
+`ran-with:SERVICE:VARIABLE`, of the database (`database.py`) `pg-missing-indexes:table`,
+`:columns`, `:index`, `pg-tables:vacuum`, `:analyze`, `pg-sessions`.
 What a choice is known by is measured or absent, never guessed.
 """
 
@@ -25,6 +25,7 @@ from cockpit.mitigation.choices.restore import replicas_before, restore_times
 from cockpit.mitigation.choices.signing import keys_on_offer, next_set, sets_to_use, thresholds
 from cockpit.model.observed.variables import variable
 from cockpit.model.reading import Known, Unknown, believed, last_known, light_of, spell
+from cockpit.sources.releases import releases
 from cockpit.sources.solana.values import unfit
 from cockpit.text import clean, counted, url_hint
 
@@ -84,10 +85,18 @@ def choices(param: Param, runbooks: Runbooks, endpoints: Sequence[RpcEndpoint], 
         return _agents_for_keys(situation)
     if kind == "markets":
         return _markets(runbooks, situation, rest)
+    if kind == "canary-markets":
+        own = [] if param.default is None else [(str(param.default), "the canaries of the configuration")]
+        return [*own, *_markets(runbooks, situation)]
     if kind == "stuck-pods":
         return _stuck_pods(situation)
     if kind.startswith("pg-"):
         return of_database(kind, rest, situation)
+    if kind in ("images", "revisions") and rest == "*":
+        place = situation.namespaces[0] if situation.namespaces else ""
+        now = situation.cluster_now
+        ran = ((name, runs(situation.cluster, place, name)) for name in released_first(situation))
+        return [pair for name, found in ran for pair in offered(kind, found, now, service=name)]
     if kind in ("images", "revisions"):
         found = runs(situation.cluster, situation.namespaces[0] if situation.namespaces else "", rest)
         return offered(kind, found, situation.cluster_now)
@@ -114,15 +123,25 @@ def _ran_with(ran_so_far: Sequence[Ran], variable: str, now: float) -> Choices:
     return list(found.items())
 
 
-def offered(kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str] | None = None) -> Choices:
+def released_first(situation: Situation) -> list[str]:
+    """Return every service, the one with the newest release first: it is suspected first."""
+    names = situation.runbooks.services
+    newest = [one.name for one in releases(situation.cluster, situation.cluster_now, names)]
+    return [*dict.fromkeys(newest), *(name for name in names if name not in newest)]
+
+
+def offered(
+    kind: str, found: Sequence[Ran], now: float, more: Mapping[str, str] | None = None, service: str = ""
+) -> Choices:
     """Return the choices of `images` or `revisions`.
 
-    `more`: what else is known, by image.
+    `more`: what else is known, by image. `service`: named with each revision, of a list over all.
     """
     effects = more or {}
     found = sorted(found, key=lambda ran: ran.current)  # what runs now is the last that one would go back to
     if kind == "revisions":
-        return [(str(r.revision), joined(r.image_words, r.words(now), effects.get(r.image, ""))) for r in found]
+        head = f"{service}:" if service else ""
+        return [(f"{head}{r.revision}", joined(r.image_words, r.words(now), effects.get(r.image, ""))) for r in found]
     seen: dict[str, str] = {}
     for ran in found:
         seen.setdefault(ran.image, joined(ran.words(now), effects.get(ran.image, "")))

@@ -29,6 +29,7 @@ from cockpit.mitigation.planning.facts import gather
 from cockpit.mitigation.planning.stages import stages_of
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.proof.chain_silence import stops_publishing
+from cockpit.mitigation.steps.aim import aimed
 from cockpit.mitigation.steps.parameters import resolve
 from cockpit.mitigation.steps.registry import KINDS
 from cockpit.mitigation.worse import worse
@@ -49,7 +50,13 @@ def _place(target: Target) -> tuple[str, str, str]:
     return target.namespace, target.kind, target.name
 
 
-def plan_request(runbook: Runbook | None, step: Step, given: Mapping[str, str], runbooks: Runbooks) -> PlanRequest:
+def plan_request(
+    runbook: Runbook | None,
+    step: Step,
+    given: Mapping[str, str],
+    runbooks: Runbooks,
+    situation: Situation | None = None,
+) -> PlanRequest:
     """Return the request for a step with its parameters.
 
     Raises PlanProblem for a kind that is not planned, or wrong parameters.
@@ -58,6 +65,7 @@ def plan_request(runbook: Runbook | None, step: Step, given: Mapping[str, str], 
     if unplanned:
         raise PlanProblem(f"a step of kind {step.kind} is not carried out here", unplanned)
     values = resolve(step, given, runbooks)
+    step = aimed(step, values, runbooks, situation)
     return PlanRequest(kind=step.kind, title=step.title, runbook=runbook, step=step, values=values)
 
 

@@ -5,6 +5,8 @@ Stop, wait until it is gone, change, start: each stage is a step of its own, con
 
 from __future__ import annotations
 
+from typing import Any
+
 from cockpit.mitigation.cluster.objects import replicas, surge_of
 from cockpit.mitigation.kind import Draft
 from cockpit.model.runbook import Step
@@ -29,7 +31,10 @@ def staged(step: Step) -> tuple[Step, ...]:
 
     A restart needs no change between: the new pod is one.
     """
-    common = {"service": step.service, "kind": "scale", "signals": step.signals}
-    stop = Step(id=f"{step.id}.{STOP}", title=f"Stop {step.service}, for: {step.title}", replicas=0, **common)  # type: ignore[arg-type]
-    start = Step(id=f"{step.id}.{START}", title=f"Start {step.service} again", replicas=1, **common)  # type: ignore[arg-type]
+    common: dict[str, Any] = {"service": step.service, "kind": "scale", "signals": step.signals}
+    name = step.service
+    if step.names_service_by_value:
+        common, name = {**common, "params": step.params}, "its service"
+    stop = Step(id=f"{step.id}.{STOP}", title=f"Stop {name}, for: {step.title}", replicas=0, **common)
+    start = Step(id=f"{step.id}.{START}", title=f"Start {name} again", replicas=1, **common)
     return (stop, start) if step.kind == "restart" else (stop, step, start)

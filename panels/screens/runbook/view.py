@@ -227,7 +227,7 @@ class RunbookView(View):
             signals = _triage(runbook, name).signals
         elif kind == "step":
             step = next(s for s in runbook.mitigations if s.id == name)
-            if step.service:
+            if step.service and not step.names_service_by_value:
                 return Selection("Deployment", ",".join(self.situation.namespaces[:1]), step.service)
             signals = step.signals
         known = [self.situation.signals[name] for name in signals if name in self.situation.signals]

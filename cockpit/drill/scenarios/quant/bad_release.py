@@ -28,7 +28,7 @@ SCENARIO = Scenario(
     inject=inject,
     right_steps=("set-good-image", "undo-release"),
     wrong_steps=("6/scale-ingestors", "1/restart-signers"),
-    arguments={"image": SERVICES[QUANT].image, "replicas": "8"},
+    arguments={"image": SERVICES[QUANT].image, "revision": f"{QUANT}:1", "replicas": "8"},
     aged_s=600.0,
     seen_by=frozenset({"prometheus", "kubernetes"}),
 )

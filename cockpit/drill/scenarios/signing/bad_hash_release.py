@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cockpit.drill.names import SIGNER, SUBMITTER
+from cockpit.drill.names import SERVICES, SIGNER, SUBMITTER
 from cockpit.drill.physics.releases import Traits
 from cockpit.drill.scenarios.scenario import Scenario
 
@@ -29,8 +29,9 @@ SCENARIO = Scenario(
     "another canonical "
     "form than the agents sign: the signatures are good, of another hash than the one that is revealed.",
     inject=inject,
-    right_steps=("rollback-submitter", "rollback-submitter-and-signers"),
+    right_steps=("rollback-submitter", "rollback-submitter-and-signers", "11/set-good-image", "11/undo-release"),
     wrong_steps=("rollback-signers", "3/restart-signers", "5/restart-submitter"),
+    arguments={"image": SERVICES[SUBMITTER].image, "revision": f"{SUBMITTER}:1"},
     aged_s=300.0,
     seen_by=frozenset({"prometheus", "solana"}),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cockpit.drill.names import SIGNER, SUBMITTER
+from cockpit.drill.names import SERVICES, SIGNER, SUBMITTER
 from cockpit.drill.physics.releases import Traits
 from cockpit.drill.scenarios.scenario import Scenario
 
@@ -29,8 +29,9 @@ SCENARIO = Scenario(
     "ring of staging: "
     "their signatures are good, of keys that the registry's signer set does not have. The chain rejects every reveal.",
     inject=inject,
-    right_steps=("rollback-signers", "rollback-submitter-and-signers"),
+    right_steps=("rollback-signers", "rollback-submitter-and-signers", "11/set-good-image", "11/undo-release"),
     wrong_steps=("rollback-submitter", "3/restart-signers"),
+    arguments={"image": SERVICES[SIGNER].image, "revision": f"{SIGNER}:1"},
     aged_s=300.0,
     seen_by=frozenset({"prometheus", "solana"}),
 )
