@@ -156,6 +156,7 @@ class Assessor:
                     namespaces=self.namespaces,
                     snapshot=snapshot,
                     configured=self._configured,
+                    journal=journal,
                 )
             ),
             toggles=beside_chain(toggles_now, solana, "solana" in self._configured, mono),

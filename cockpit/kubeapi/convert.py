@@ -14,7 +14,7 @@ from cockpit.text import safe
 
 _NO_META, _NO_STATE = wire.Meta(), wire.State()
 #: Holds the whole previous object, secrets included, and nobody reads it on a screen.
-_UNWANTED = "kubectl.kubernetes.io/last-applied-configuration"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 _SHORT = 128  # characters of a message that may well come again; longer ones are kept in no cache
@@ -192,12 +192,12 @@ def _env(values: Iterable[wire.EnvW | None] | None) -> tuple[model.EnvVar, ...]:
     for one in values or ():
         if one is not None and one.name:
             source = _source(one.value_from)
-            value = None if source else _env_value(one.name, one.value or "")
+            value = None if source else env_value(one.name, one.value or "")
             found.append(model.EnvVar(text(one.name), value, source))
     return tuple(found)
 
 
-def _env_value(name: str, value: str) -> str:
+def env_value(name: str, value: str) -> str:
     """Redact a literal, also when it is its name that says secret (M0_API_TOKEN=abc)."""
     shown = safe(f"{name}={value}")
     return shown.partition("=")[2] if shown.startswith(f"{name}=") else safe(value)
@@ -255,7 +255,7 @@ def _templates(template: wire.TemplateSpec) -> tuple[model.ContainerTemplate, ..
 
 
 def _annotations(meta: wire.Meta) -> dict[str, str]:
-    return {text(k): prose(v) for k, v in (meta.annotations or {}).items() if k != _UNWANTED}
+    return {text(k): prose(v) for k, v in (meta.annotations or {}).items() if k != LAST_APPLIED}
 
 
 def deployment(value: wire.WorkloadW) -> model.Workload:
@@ -329,7 +329,7 @@ def autoscaler(value: wire.AutoscalerW) -> model.Autoscaler:
 
 def network_policy(value: wire.NetworkPolicyW) -> model.NetworkPolicy:
     """Convert a NetworkPolicy; without `policyTypes`: ingress, and egress if it has any."""
-    meta, spec = value.metadata or wire.PolicyMeta(), value.spec or wire.PolicySpec()
+    meta, spec = value.metadata or wire.ManagedMeta(), value.spec or wire.PolicySpec()
     types = spec.policy_types or ["Ingress", *(["Egress"] if spec.egress else [])]
     times = [unix(at) for each in meta.managed_fields or () if isinstance(at := each.get("time"), str)]
     times += [unix(meta.creation_timestamp)]
@@ -380,10 +380,3 @@ def job(value: wire.JobW) -> model.Job:
         suspended=bool(spec.suspend),
         conditions=_conditions(status.conditions),
     )
-
-
-def configmap(value: wire.ConfigMapW) -> model.ConfigMap:
-    """Convert a ConfigMap; values are cut at 4096 characters, cleaned and redacted."""
-    meta = value.metadata or _NO_META
-    data = {text(k): _env_value(k, v or "") for k, v in (value.data or {}).items()}
-    return model.ConfigMap(text(meta.namespace), text(meta.name), meta.resource_version or "", data)

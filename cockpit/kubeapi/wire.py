@@ -269,8 +269,14 @@ class JobW(msgspec.Struct, gc=False):
     status: JobStatus | None = None
 
 
+class ManagedMeta(Meta, rename="camel", gc=False):
+    """Holds who wrote which fields, too."""
+
+    managed_fields: list[dict[str, Any]] | None = None
+
+
 class ConfigMapW(msgspec.Struct, gc=False):
-    metadata: Meta | None = None
+    metadata: ManagedMeta | None = None
     data: dict[str, str | None] | None = None
 
 
@@ -292,12 +298,8 @@ class PolicySpec(msgspec.Struct, rename="camel", gc=False):
     egress: list[PolicyRule] | None = None
 
 
-class PolicyMeta(Meta, rename="camel", gc=False):
-    managed_fields: list[dict[str, Any]] | None = None
-
-
 class NetworkPolicyW(msgspec.Struct, gc=False):
-    metadata: PolicyMeta | None = None
+    metadata: ManagedMeta | None = None
     spec: PolicySpec | None = None
 
 

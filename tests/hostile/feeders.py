@@ -33,6 +33,7 @@ from cockpit.oracle import base58, bundle_file, layouts, logs
 from cockpit.oracle import errors as oracle_errors
 from cockpit.redaction import addresses, commands, forms, marks, names, own, pairs, passes, redact, urls, values
 from cockpit.sources.kubernetes import log_lines
+from cockpit.sources.kubernetes.configmaps import configmap
 from cockpit.sources.postgres import sql_text
 from panels.screens.logs import page
 from tests.support.samples.cluster import sample_pod
@@ -43,6 +44,7 @@ ROOMS = (
     "cockpit.patterns",
     "cockpit.redaction",
     "cockpit.secrets",
+    "cockpit.sources.kubernetes.configmaps",
     "cockpit.sources.kubernetes.log_lines",
     "cockpit.sources.postgres.sql_text",
     "cockpit.assessment.explain",
@@ -119,9 +121,11 @@ def _event(raw: str) -> object:
 
 
 def _configmap(raw: str) -> object:
-    found = _decoded(wire.ConfigMapW, {"metadata": {"name": raw}, "data": {raw: raw}})
+    found = _decoded(
+        wire.ConfigMapW, {"metadata": {"name": raw, "annotations": {convert.LAST_APPLIED: raw}}, "data": {raw: raw}}
+    )
     assert isinstance(found, wire.ConfigMapW)
-    return convert.configmap(found)
+    return configmap(found)
 
 
 def _network_policy(raw: str) -> object:
@@ -274,7 +278,8 @@ FEED: dict[str, Callable[[str], object]] = {
     "cockpit.kubeapi.convert:pod": lambda raw: convert.pod(_pod_w(raw)),
     "cockpit.kubeapi.convert:workload": lambda raw: convert.workload("Deployment", _workload_w(raw)),
     "cockpit.kubeapi.convert:event": _event,
-    "cockpit.kubeapi.convert:configmap": _configmap,
+    "cockpit.sources.kubernetes.configmaps:configmap": _configmap,
+    "cockpit.kubeapi.convert:env_value": lambda raw: convert.env_value("NAME", raw),
     "cockpit.kubeapi.convert:network_policy": _network_policy,
     "cockpit.kubeapi.errors:describe": lambda raw: _refused(lambda: kube_errors.describe("GET", f"/api/v1/{raw}")),
     "cockpit.kubeapi.errors:decode_status": lambda raw: kube_errors.decode_status(raw.encode("utf-8", "replace")),

@@ -19,6 +19,7 @@ from cockpit.kubeapi import convert, wire
 from cockpit.oracle import layouts, logs
 from cockpit.redaction.marks import listed
 from cockpit.sources.kubernetes import log_lines
+from cockpit.sources.kubernetes.configmaps import configmap
 from cockpit.sources.postgres import sql_text
 from cockpit.sources.prometheus import wire as prometheus_wire
 from cockpit.text import clean, redact, safe
@@ -142,7 +143,7 @@ def decoded(kind: type[object], turned: Callable[[object], object]) -> Callable[
         (wire.PodW, convert.pod),
         (wire.WorkloadW, convert.deployment),
         (wire.EventW, convert.event),
-        (wire.ConfigMapW, convert.configmap),
+        (wire.ConfigMapW, configmap),
         (wire.AutoscalerW, convert.autoscaler),
     ],
 )

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import json
+
+import msgspec
 import pytest
 
+from cockpit.assessment.board import Board
 from cockpit.assessment.toggles import beside_chain
+from cockpit.kubeapi.convert import LAST_APPLIED
+from cockpit.kubeapi.wire import ConfigMapW
 from cockpit.mitigation.choices.live import choices
 from cockpit.mitigation.choices.preset import defaults, presets
 from cockpit.mitigation.planning.planner import plan_request
 from cockpit.mitigation.planning.stages import staged
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.steps.aim import aimed
-from cockpit.model.observed.chain import MarketState
-from cockpit.model.observed.cluster import Cluster, ReplicaSet
+from cockpit.model.observed.chain import MarketState, SignerSetState
+from cockpit.model.observed.cluster import Cluster, ConfigMap, ReplicaSet
+from cockpit.model.observed.metrics import QueryResult, Sample
+from cockpit.model.plan import Change, JournalLine
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.situation import Situation, ToggleStatus
 from cockpit.runbooks.own_commands import with_commands
 from cockpit.runbooks.schema import load
 from cockpit.settings import MaintenanceSettings, Settings
+from cockpit.sources.inventory import Inventory
+from cockpit.sources.kubernetes.configmaps import configmap
+from cockpit.sources.prometheus.values import collection_p95
+from cockpit.sources.values import Snapshot, Value
 from panels.dashboard.toggles import TogglesPanel
 from tests.support.samples import situations
 from tests.support.samples.cluster import sample_situation, sample_workload
@@ -103,3 +115,78 @@ def test_a_release_of_any_service_is_rolled_back_and_the_newest_is_offered_first
     assert [aimed(one, {"image": offered[0]}, PACKAGED, situation).service for one in (stop, start)] == [
         "m0-aggregator"
     ] * 2
+
+
+def configured(data: dict[str, str], applied: dict[str, str] | None = None) -> ConfigMap:
+    manager = {"manager": "kubectl-edit", "time": "1970-01-01T02:36:40Z", "fieldsV1": {"f:data": {"f:shard": {}}}}
+    wire_ = {
+        "metadata": {
+            "name": "m0-engine-config",
+            "namespace": "m0-prod",
+            "creationTimestamp": "1970-01-01T00:00:00Z",
+            "managedFields": [manager],
+            "annotations": {LAST_APPLIED: json.dumps({"data": applied})} if applied is not None else {},
+        },
+        "data": data,
+    }
+    return configmap(msgspec.convert(wire_, ConfigMapW))
+
+
+def test_a_key_that_changed_is_offered_with_what_it_held_and_where_that_is_known_from() -> None:
+    """11.step.3: last applied, our journal, usual; what was only written is said to be unknown."""
+    change = Change("shard", "4", "8")
+    line = JournalLine(
+        number=7,
+        wall=1.0,
+        operator="a",
+        title="t",
+        target="drill / m0-prod / ConfigMap m0-engine-config",
+        outcome="sent",
+        changes=(change,),
+        undoable=True,
+    )
+    data = {"feature_batch": "512", "shard": "8", "fan_out": "3"}
+
+    def offered(config: ConfigMap, *journal: JournalLine) -> dict[str, list[tuple[str, str]]]:
+        cluster = Cluster(configmaps={("m0-prod", config.name): config})
+        situation = sample_situation(
+            wall=1.0,
+            mono=1.0,
+            cluster=cluster,
+            cluster_now=10000.0,
+            runbooks=PACKAGED,
+            namespaces=("m0-prod",),
+            journal=journal,
+        )
+        _, step = PACKAGED.step("11", "rollback-config")
+        return {param.name: choices(param, PACKAGED, (), situation) for param in step.params}
+
+    found = offered(configured(data, {"feature_batch": "16", "shard": "8", "fan_out": "2", "gone": "x"}), line)
+    assert [key for key, _ in found["key"]] == ["fan_out", "feature_batch", "gone", "shard"]
+    assert ("2", "fan_out: last applied") in found["value"] and ("x", "gone: last applied") in found["value"]
+    assert ("16", "feature_batch: last applied, usual") in found["value"]
+    assert ("4", "shard: before journal 7") in found["value"]
+    bare = offered(configured({"feature_batch": "16", "shard": "8", "fan_out": "3"}))
+    assert bare["value"] == []
+    assert bare["key"] == [("shard", "8; before: not known; written 10:00 ago by kubectl-edit")]
+
+
+def collection(by_signer: dict[str, float], threshold: int | None = 5) -> Value:
+    board = Board()
+    samples = tuple(Sample({"signer": name}, value) for name, value in by_signer.items())
+    board.put(Reading("prometheus/queries/signer-p95", QueryResult(samples), 1.0))
+    if threshold is not None:
+        held = SignerSetState("a", 100, threshold, tuple(map(str, range(7))), True, 1, 2)
+        board.put(Reading("solana/signer-set", held, 1.0))
+    return collection_p95(Snapshot(board, Cluster(), Inventory(), 1.0, 1.0))
+
+
+def test_a_collection_is_as_slow_as_the_last_signature_that_it_needs() -> None:
+    """3.validation.2: not the p95 of the agents that answer, of which four of seven may be dead."""
+    fast = {f"s{n}": 100.0 + n for n in range(4)}
+    assert collection({**fast, "s4": 900.0, "s5": 2000.0}).number == 900.0
+    dead = collection({"s0": 100.0, "s1": 101.0, "s2": 102.0, "s3": float("nan")})
+    assert dead.number is None and dead.reason == "3 agents signed, 5 needed"
+    assert collection({**fast, "s4": 900.0}, threshold=4).number == 103.0
+    blind = collection({**fast, "s4": 900.0}, threshold=None)
+    assert blind.number == 900.0 and blind.labels == {"agents": "the slowest of 5: the threshold is not known"}

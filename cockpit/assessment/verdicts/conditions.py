@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from cockpit.assessment.baseline import amount
 from cockpit.assessment.imagehistory import runs
-from cockpit.assessment.usual.configs import unusual
+from cockpit.assessment.usual.configs import changed_keys
 from cockpit.model.observed.cluster import Cluster, Workload
+from cockpit.model.plan import JournalLine
 from cockpit.model.reading import NOTHING_READ, Reading, kind_unknown
 from cockpit.model.runbook import Condition, Runbooks
 from cockpit.model.signal import Level, SignalStatus
@@ -38,6 +39,7 @@ class Known:
     namespaces: tuple[str, ...]
     snapshot: Snapshot
     configured: frozenset[str]
+    journal: Sequence[JournalLine] = ()
 
     @property
     def cluster(self) -> Cluster:
@@ -212,13 +214,16 @@ def _set(service: str, variable: str, known: Known) -> ConditionStatus:
 
 
 def _unusual(name: str, known: Known) -> ConditionStatus:
-    """Tell whether a key of a ConfigMap differs from what the runbooks say is usual."""
-    found = unusual(known.runbooks, known.cluster, known.namespaces, name)
+    """Tell whether a key of a ConfigMap is not as it was; of one only written it is unknown."""
+    found = changed_keys(
+        known.runbooks, known.cluster, known.namespaces, name, known.journal, known.snapshot.cluster_now
+    )
     if isinstance(found, str):
         return ConditionStatus(None, found)
     if not found:
-        return ConditionStatus(False, f"every key of {name} that has a usual value is as usual")
-    return ConditionStatus(True, ", ".join(f"{key} is {now}, usually {usual}" for key, now, usual in found))
+        return ConditionStatus(False, f"no key of {name} is known to have changed")
+    held = True if any(each.before for each in found) else None
+    return ConditionStatus(held, " · ".join(each.words for each in found))
 
 
 def _minutes(seconds: float) -> str:

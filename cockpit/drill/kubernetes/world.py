@@ -5,6 +5,7 @@ One event loop owns a world: step it and serve it from the same loop.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from random import Random
 
@@ -27,6 +28,8 @@ from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS, PODS, STATEF
 from cockpit.drill.kubernetes.objects.store import Change, Key, Store, Stored
 
 NODES = ("drill-node-1", "drill-node-2", "drill-node-3")
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class KubernetesWorld:
@@ -135,6 +138,8 @@ class KubernetesWorld:
         before = old.obj if old is not None else None
         if before is not None and before.get("data") == obj["data"]:
             return
+        if old is None:  # as `kubectl apply` leaves it
+            meta["annotations"] = {LAST_APPLIED: json.dumps({"data": dict(data)}, sort_keys=True)}
         meta["managedFields"] = managed.updated(before, obj, "kubectl-create", "v1", rfc3339(self.clock.now()))
         if old is None:
             self.store.create(res, obj)

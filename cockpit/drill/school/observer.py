@@ -23,6 +23,7 @@ from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.sources.kubernetes.kinds import CONFIGMAPS, KINDS
+from cockpit.sources.prometheus.values import BY_SIGNER
 
 HISTORY_STEP_S = 30.0
 NORMALS_EVERY_S = 600.0
@@ -50,6 +51,7 @@ class Observer:
         self, world: World, runbooks: Runbooks, only: Collection[str] | None = None, *, window_s: float | None = None
     ) -> None:
         self.world = world
+        self._runbooks = runbooks
         self._window_s = window_s
         if only is not None and any(runbooks.signals[name].value in AGAINST_ONSETS for name in only):
             only = None  # held against when any other turned bad: they are all needed
@@ -90,6 +92,12 @@ class Observer:
                 board.put(
                     Reading(f"prometheus/signals/{name}", result, mono, max_age_s=signal.max_age, server_time=now)
                 )
+        if any((signal.value or "").startswith("prometheus.") for signal in self._signals.values()):
+            query = self._runbooks.queries[BY_SIGNER]
+            result = self._ask(query.promql, 0.0, now)
+            board.put(
+                Reading(f"prometheus/queries/{BY_SIGNER}", result, mono, max_age_s=query.max_age, server_time=now)
+            )
         for name, usual in self._normals(now).items():
             board.put(Reading(f"baselines/{name}", usual, mono, max_age_s=3600.0, server_time=now))
         for plural, res in _WATCHED.items():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.assessment.baseline import amount
 from cockpit.assessment.imagehistory import Ran, runs
-from cockpit.assessment.usual.configs import unusual
+from cockpit.assessment.usual.configs import changed_keys
 from cockpit.mitigation.choices import markets as of_markets
 from cockpit.mitigation.choices.database import choices as of_database
 from cockpit.mitigation.choices.restore import replicas_before, restore_times
@@ -251,12 +251,14 @@ def _accounts(situation: Situation) -> dict[str, MarketState]:
 
 
 def _not_as_usual(runbooks: Runbooks, situation: Situation, kind: str, configmap: str) -> Choices:
-    """Return the keys of a ConfigMap that are not as usual, or the usual values of them."""
-    found = unusual(runbooks, situation.cluster, situation.namespaces, configmap)
+    """Return the keys of a ConfigMap that changed, or what is known of what they held before."""
+    found = changed_keys(
+        runbooks, situation.cluster, situation.namespaces, configmap, situation.journal, situation.cluster_now
+    )
     differ = [] if isinstance(found, str) else found
     if kind == "unusual-keys":
-        return [(key, f"{now} now, usually {usual}") for key, now, usual in differ]
-    return [(usual, f"the usual {key}") for key, _, usual in differ]
+        return [(each.key, each.words.removeprefix(f"{each.key} is ")) for each in differ]
+    return [(old, f"{each.key}: {source}") for each in differ for old, source in each.before]
 
 
 def _agents_for_keys(situation: Situation) -> Choices:

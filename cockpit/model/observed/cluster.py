@@ -221,6 +221,11 @@ class ConfigMap(msgspec.Struct, frozen=True, gc=False):
     name: str
     resource_version: str
     data: Mapping[str, str]
+    created_at: float | None = None
+    #: what `kubectl apply` wrote last, where nothing of it is hidden
+    applied: Mapping[str, str] = msgspec.field(default_factory=dict)
+    #: key → when it was written last (unix seconds), and by which field manager
+    written: Mapping[str, tuple[float, str]] = msgspec.field(default_factory=dict)
 
 
 class LabelSelector(msgspec.Struct, frozen=True, gc=False):

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from cockpit.kubeapi import convert, wire
+from cockpit.sources.kubernetes.configmaps import configmap
 
 
 def _by_uid(value: Any) -> Any:
@@ -58,7 +59,7 @@ class Kind:
 
 
 PODS = Kind("pods", "/api/v1", wire.PodW, convert.pod, _by_uid)
-CONFIGMAPS = Kind("configmaps", "/api/v1", wire.ConfigMapW, convert.configmap)
+CONFIGMAPS = Kind("configmaps", "/api/v1", wire.ConfigMapW, configmap)
 KINDS = (
     PODS,
     Kind("deployments", "/apis/apps/v1", wire.WorkloadW, convert.deployment),

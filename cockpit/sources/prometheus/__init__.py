@@ -60,5 +60,5 @@ SOURCE = SourceSpec(
     also=(Feed("metrics", lambda settings: bool(settings.of(PROMETHEUS).direct), _exposition),),
     partly=True,
     exposed=exposed,
-    has_values=False,  # signals ask it in PromQL
+    has_values=True,  # of queries that are worked out further; signals ask it in PromQL
 )
