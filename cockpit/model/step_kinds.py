@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 else:
     Situation = Any  # the rows are read at each start, before what a situation is made of is loaded
 
-Patched = Literal["", "workload", "ConfigMap"]
+Patched = Literal["", "workload", "ConfigMap", "CronJob"]
 WHERE = "cockpit/model/step_kinds.py"
 
 
@@ -207,6 +207,22 @@ _ROWS = (
             StepRight("patch", "", "configmaps", "args.configmap"),
         ),
         preview=previews.set_config,
+        holds=unknowable,
+    ),
+    StepSpec(
+        kind="suspend",
+        title="suspends a CronJob, or lets it run again",
+        needs=("args.cronjob", "args.suspend"),
+        takes=(),
+        patches="CronJob",
+        unplanned="",
+        only_reads=False,
+        verb="",
+        rights=(
+            StepRight("get", "batch", "cronjobs", "args.cronjob"),
+            StepRight("patch", "batch", "cronjobs", "args.cronjob"),
+        ),
+        preview=previews.suspend,
         holds=unknowable,
     ),
     StepSpec(

@@ -95,6 +95,10 @@ def run_job(step: Step, situation: Situation) -> str:
     return f"starts a job of {step.args['cronjob']}" if "cronjob" in step.args else "starts a job"
 
 
+def suspend(step: Step, situation: Situation) -> str:
+    return f"cronjob {step.args['cronjob']} suspend → {step.args['suspend']}"
+
+
 def command(step: Step, situation: Situation) -> str:
     return f"runs {' '.join(step.argv[:3])}"
 

@@ -56,6 +56,7 @@ TWICE = {
 LONG = {
     "cockpit/kubeapi/client.py": "what leaves for the API server, and when it is sent again, is read in one piece",
     "cockpit/mitigation/executor.py": "the one place that changes anything: its states are read in one piece",
+    "cockpit/model/step_kinds.py": "a row for each kind of step, whole",
     "tests/drill/test_school.py": "one school, from lesson to score",
     "tests/incident/test_incident_record.py": "one record, from opening to closing",
     "tests/maintenance/test_maintenance.py": "every line of both rounds",

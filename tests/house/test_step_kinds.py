@@ -22,7 +22,7 @@ PLACES = (
     {"workloads": "statefulsets", "revisions": "controllerrevisions"},
 )
 #: Modules of `mitigation/steps` that several kinds share.
-SHARED = {"aim", "budgets", "local", "parameters", "patch", "registry", "toggles", "workload.template"}
+SHARED = {"budgets", "local", "parameters", "patch", "registry", "toggles", "workload.template"}
 
 
 def a_step(kind: str) -> Step:
@@ -103,7 +103,7 @@ def test_two_rows_of_one_name_are_refused() -> None:
         ({"preview": None}, "row 'scale': preview: expected a function, got None"),
         ({"needs": "service"}, r"row 'scale': needs: expected a tuple \(text each\), got 'service'"),
         ({"only_reads": "no"}, "row 'scale': only_reads: expected true or false, got 'no'"),
-        ({"patches": "Pod"}, "row 'scale': patches: expected one of '', 'workload', 'ConfigMap', got 'Pod'"),
+        ({"patches": "Pod"}, "row 'scale': patches: expected one of '', 'workload', 'ConfigMap', 'CronJob', got 'Pod'"),
         ({"rights": ("get",)}, r"row 'scale': rights: expected a tuple \(a StepRight each\), got \('get',\)"),
     ],
 )

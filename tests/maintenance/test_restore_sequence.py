@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from cockpit.config import load_settings
+from cockpit.drill.kubernetes.objects.resources import CRONJOBS
 from cockpit.drill.names import MARKETS
 from cockpit.mitigation.planning.sequence import parts_of
-from cockpit.model.plan import Phase, Progress
+from cockpit.model.plan import Phase, Progress, Verdict
 from cockpit.runbooks.schema import load
 from cockpit.session import Session
 from tests.support.terminals.paced import PacedDrill, PacedSession
@@ -43,6 +44,7 @@ def test_the_restore_goes_through_its_parts_and_stops_what_writes_first(drill: P
         )
         early = session.mitigations.plan(runbook, single, {"time": to}).result(30)
         assert early.typed == "database"
+        assert any(g.guard == "writers" and g.verdict is Verdict.CONFIRM for g in early.guards), early.guards
         refused = ended(drill, session, session.mitigations.confirm(early, "database").result(30))
         assert refused.phase is Phase.FAILED and "stop them first" in refused.words
 
@@ -51,10 +53,16 @@ def test_the_restore_goes_through_its_parts_and_stops_what_writes_first(drill: P
         assert [item.step for item in state.items] == [
             "stop-submitter",
             "stop-quant",
+            "stop-aggregator",
+            "suspend-reconciler",
+            "stop-reconciler",
             "restore-db",
+            "start-aggregator",
             "start-quant",
-            "start-submitter",
+            "start-reconciler",
             "align",
+            "resume-reconciler",
+            "start-submitter",
         ]
         given = {"restore-db": {"time": to}, "start-quant": {"replicas": "2"}}
         while state.next is not None:
@@ -69,12 +77,22 @@ def test_the_restore_goes_through_its_parts_and_stops_what_writes_first(drill: P
             pods = drill.call(lambda d: {name: len(d.world.kube.pods(name)) for name in ("m0-submitter", "m0-quant")})
             if step.id == "stop-quant":
                 assert pods == {"m0-submitter": 0, "m0-quant": 0}, "proven off, terminating ones included"
+            (writers,) = [g for g in plan.guards if g.guard == "writers"] if step.id == "restore-db" else [None]
+            if writers is not None:
+                assert writers.verdict is Verdict.PASS and "m0-reconciler are stopped" in writers.reason
+                assert suspended(drill) == {"suspend": True}, "nor does its schedule write"
             if step.id == "restore-db":
                 assert drill.call(lambda d: min(d.world.serve.age_s(m) for m in MARKETS)) >= AGO_S, "as it was then"
         assert drill.call(lambda d: max(d.world.serve.age_s(m) for m in MARKETS)) < AGO_S, "aligned with the chain"
         assert session.journal is not None and session.journal.verify() == []
     finally:
         session.close(5)
+
+
+def suspended(drill: PacedDrill) -> dict[str, bool]:
+    stored = drill.call(lambda d: d.world.kube.store.get(CRONJOBS, d.world.kube.namespace, "m0-reconciler"))
+    assert stored is not None
+    return {"suspend": stored.obj["spec"].get("suspend", False)}
 
 
 def ended(drill: PacedDrill, session: Session, progress: Progress) -> Progress:

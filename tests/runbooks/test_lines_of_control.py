@@ -13,10 +13,10 @@ from cockpit.kubeapi.convert import LAST_APPLIED
 from cockpit.kubeapi.wire import ConfigMapW
 from cockpit.mitigation.choices.live import choices
 from cockpit.mitigation.choices.preset import defaults, presets
+from cockpit.mitigation.planning.aim import aimed
 from cockpit.mitigation.planning.planner import plan_request
 from cockpit.mitigation.planning.stages import staged
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.aim import aimed
 from cockpit.model.observed.chain import MarketState, SignerSetState
 from cockpit.model.observed.cluster import Cluster, ConfigMap, ReplicaSet
 from cockpit.model.observed.metrics import QueryResult, Sample

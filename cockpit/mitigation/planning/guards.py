@@ -20,7 +20,7 @@ from cockpit.mitigation.cluster.rights import permitted
 from cockpit.mitigation.kind import Draft, Patch
 from cockpit.mitigation.planning import direction as of_direction
 from cockpit.mitigation.planning.comes_back import endpoint_back, symptoms_back
-from cockpit.mitigation.planning.restorable import restorable
+from cockpit.mitigation.planning.restorable import restorable, writers_off
 from cockpit.mitigation.planning.result import result
 from cockpit.mitigation.planning.rotation import rotation
 from cockpit.mitigation.steps.parameters import DIGEST
@@ -212,6 +212,10 @@ def restore_bounds(given: GuardInput) -> GuardResult | None:
     return restorable(given.step, given.values, given.situation, given.mono)
 
 
+def restore_writers(given: GuardInput) -> GuardResult | None:
+    return writers_off(given.step, given.situation, given.mono)
+
+
 @of_object
 def pausing(given: GuardInput, patch: Patch) -> GuardResult | None:
     if patch.template and paused(patch.subject.obj):
@@ -337,6 +341,7 @@ GUARDS: tuple[Guard, ...] = (
     backwards,
     only_if,
     restore_bounds,
+    restore_writers,
     pausing,
     deleting,
     namesake,

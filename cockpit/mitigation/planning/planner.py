@@ -25,11 +25,11 @@ from cockpit.mitigation.context import NO_BACKENDS, Backends, StepContext
 from cockpit.mitigation.kind import Draft, PlanRequest, Prepared
 from cockpit.mitigation.planning import guards
 from cockpit.mitigation.planning.again import grown, with_object
+from cockpit.mitigation.planning.aim import aimed
 from cockpit.mitigation.planning.facts import gather
 from cockpit.mitigation.planning.stages import stages_of
 from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.proof.chain_silence import stops_publishing
-from cockpit.mitigation.steps.aim import aimed
 from cockpit.mitigation.steps.parameters import resolve
 from cockpit.mitigation.steps.registry import KINDS
 from cockpit.mitigation.worse import worse

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from cockpit.mitigation.choices.restore import bounds, moment, spelt
 from cockpit.mitigation.planning.result import result
 from cockpit.model.held import judged_by
+from cockpit.model.observed.postgres import Connections
 from cockpit.model.plan import GuardResult, Verdict
+from cockpit.model.reading import Unknown, believed, kind_unknown
 from cockpit.model.runbook import Step
 from cockpit.model.situation import Situation
 from cockpit.text import clean
 
 TIMES = "restore-times"
+RESTORE = "restore"  # what the operator's own command is of ([restore] argv)
 
 
 def restorable(
@@ -43,3 +46,45 @@ def restorable(
         return result("bounds", Verdict.UNKNOWN, f"not known whether {spelt(at)} can be restored: {known.why}")
     words = f"between the last good backup ({spelt(known.backup)}) and the end of the archive"
     return result("bounds", Verdict.PASS, f"{spelt(at)} is {words} ({spelt(known.archived)})")
+
+
+def writers_off(step: Step | None, situation: Situation | None, mono: float) -> GuardResult | None:
+    """Judge whether what writes is stopped (14.restore.1); None for a step that restores nothing.
+
+    What writes are the services that the same runbook scales to 0. Whose sessions are open is said.
+    """
+    if step is None or step.args.get("kind") != RESTORE:
+        return None
+    situation = judged_by(situation, mono)
+    if situation is None:
+        return result("writers", Verdict.UNKNOWN, "not known whether the writers are stopped")
+    blind = kind_unknown(situation.kinds, "pods", situation.mono)
+    if blind:
+        return result("writers", Verdict.UNKNOWN, f"not known whether the writers are stopped: {blind}")
+    own = next((r.mitigations for r in situation.runbooks.runbooks if any(s.id == step.id for s in r.mitigations)), ())
+    writers = list(dict.fromkeys(s.service for s in own if s.kind == "scale" and s.replicas == 0 and s.service))
+    namespace = situation.namespaces[0] if situation.namespaces else ""
+    running = [name for name in writers if _pods(situation, namespace, name)]
+    sessions = _sessions(situation)
+    if running:
+        return result("writers", Verdict.CONFIRM, f"{', '.join(running)} still run and may write; {sessions}")
+    return result("writers", Verdict.PASS, f"{', '.join(writers)} are stopped; {sessions}")
+
+
+def _pods(situation: Situation, namespace: str, service: str) -> int:
+    """Count pods that may still write, terminating ones included."""
+    found = situation.cluster.pods_of(namespace, service)
+    return sum(pod.phase not in ("Succeeded", "Failed") for pod in found)
+
+
+def _sessions(situation: Situation) -> str:
+    if "postgres" not in situation.configured:
+        return "open sessions are not known: [postgres] is not configured"
+    found = believed(situation.postgres.get("connections"), situation.mono, Connections)
+    if isinstance(found, Unknown):
+        return f"open sessions are not known: {found.reason}"
+    named = ", ".join(f"{clean(each.name, 40)} {each.count}" for each in found.data.by_application[:_SHOWN])
+    return f"open sessions: {found.data.total}{f' ({named})' if named else ''}"
+
+
+_SHOWN = 6

@@ -128,4 +128,4 @@ def test_a_sequence_says_beforehand_what_it_will_want_typed() -> None:
     assert said[0] == f"in order, {len(said) - 2} parts; each is confirmed on its own:"
     assert said[1] == "  1 Scale m0-submitter to 0: wants m0-submitter typed"
     assert any("asked" in one for one in said)
-    assert said[-1] == "  all of it at once: --yes --confirm m0-submitter,m0-quant,m0-reconciler"
+    assert said[-1] == "  all of it at once: --yes --confirm m0-submitter,m0-quant,m0-aggregator,m0-reconciler"

@@ -41,6 +41,7 @@ STEPS = (
     step("undo-rollout", "m0-quant"),
     step("undo-rollout", "m0-db"),
     Step(id="set", title="set", kind="set-config", args={"configmap": "m0-engine-config", "key": "A", "value": "2"}),
+    Step(id="h", title="h", kind="suspend", args={"cronjob": "m0-reconciler", "suspend": "true"}),
 )
 JOB = Step(id="job", title="job", kind="run-job", args={"cronjob": "m0-reconciler"})
 DELETE = Step(id="delete", title="delete", kind="delete-pod", args={"pod": "m0-db-1"})
@@ -147,7 +148,11 @@ def test_the_example_roles_are_enough_and_not_more(rig: Rig, used: Used) -> None
     for made in STEPS:
         planned = plan(executor, made)
         assert not planned.blocked, (made.kind, planned.blocked)
-        for name in ("permission", "autoscaler", "lease") if made.kind != "set-config" else ("permission", "lease"):
+        for name in (
+            ("permission", "autoscaler", "lease")
+            if made.kind not in ("set-config", "suspend")
+            else ("permission", "lease")
+        ):
             assert guard(planned, name).verdict in (Verdict.PASS, Verdict.NOTE), (made.kind, guard(planned, name))
         progress = act(rig, planned)
         assert progress.phase is Phase.DONE, progress.words

@@ -47,7 +47,7 @@ TOUCHING = {
     "statefulsets": STEPS[5],
     "controllerrevisions": STEPS[7],
     "configmaps": STEPS[8],
-    "cronjobs": JOB,
+    "cronjobs": STEPS[9],
     "jobs": JOB,
     "deployments/scale": STEPS[0],
     "statefulsets/scale": STEPS[4],

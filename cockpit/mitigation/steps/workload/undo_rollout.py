@@ -25,7 +25,6 @@ from cockpit.mitigation.cluster.revisions import Revision, revisions, template_o
 from cockpit.mitigation.cluster.times import unix
 from cockpit.mitigation.kind import Draft, Patch, RawInverse, kubectl_prefix
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.mitigation.steps.aim import OF
 from cockpit.mitigation.steps.parameters import filled
 from cockpit.mitigation.steps.patch import PatchContext, WorkloadStep
 from cockpit.mitigation.steps.toggles import dangers_of, owes, relaxing
@@ -50,7 +49,7 @@ class UndoRollout(WorkloadStep):
             ) from error
 
     def arguments(self, step: Step, values: Mapping[str, str], subject: Subject) -> dict[str, Any]:
-        wanted = filled(step.args.get("revision", ""), values, f"step {step.id}: args.revision").rpartition(OF)[2]
+        wanted = filled(step.args.get("revision", ""), values, f"step {step.id}: args.revision").rpartition(":")[2]
         if wanted and not wanted.isdecimal():
             raise PlanProblem(f"revision {clean(wanted, 40)}: expected a number", "see the choices of the step")
         return {"revision": int(wanted)} if wanted else {}
