@@ -77,6 +77,7 @@ pictures: $(VENV)/.dev ## the README's pictures, from the running program
 	$(PY) -m bench.picture docs/cockpit.svg rpc-outage 160x48
 	$(PY) -m bench.picture docs/runbook.svg rpc-outage 160x48 r
 	$(PY) -m bench.picture docs/confirmation.svg rpc-outage 160x48 r n enter enter
+	$(PY) -m bench.picture docs/chart.svg rpc-outage 160x48 0 c
 
 generated: $(VENV)/.dev ## deploy/alerts.yaml, docs/keys.md and the tables of docs/, from their rows (tests say when)
 	$(BIN)/m0-cockpit runbooks alerts --out deploy/alerts.yaml

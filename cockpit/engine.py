@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cockpit.assessment.board import Board
+from cockpit.assessment.charts.own_history import OwnHistory
 from cockpit.clock import Clock
 from cockpit.config import is_production
 from cockpit.model.reading import Fault, Reading, SourceState
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from cockpit.assessment.usual.kept import KeptBaselines
     from cockpit.kubeapi.access import Access
     from cockpit.kubeapi.client import KubeClient
-    from cockpit.model.observed.metrics import History, QueryResult
+    from cockpit.model.observed.metrics import QueryResult
+    from cockpit.sources.prometheus.source import PrometheusSource
 
 #: Seconds between two situations while there is news (see `_publish`): what the screen can show, no
 #: more.
@@ -100,6 +102,7 @@ class Engine:
         self._runbooks = runbooks
         self.on_situation: Callable[[bool], None] = _no_listener  # called in the sources' thread; True: show it at once
         self.board = Board()
+        self.own_history = OwnHistory()
         self.situation: Situation | None = None
         self.place: Place | None = None
         self.located = threading.Event()
@@ -263,33 +266,26 @@ class Engine:
 
         On any loop. Raises PromFault, also without one.
         """
-        from cockpit.sources.prometheus.source import PrometheusSource
-        from cockpit.sources.prometheus.wire import PromFault
-
-        if self.settings.of(PROMETHEUS).url is None:
-            raise PromFault(SourceState.OFF, "no Prometheus is configured")
-        source = sources()["prometheus"].make(self._context)
-        assert isinstance(source, PrometheusSource)
-        return await source.past(promql, start, end)
+        found = await self.prometheus().ranges(promql, start, end, max(15.0, (end - start) / 240))
+        return tuple(point for history in found for point in history.points)
 
     async def measure(self, queries: Sequence[str]) -> tuple[float, tuple[QueryResult, ...]]:
         """Ask Prometheus several queries at one time of its own.
 
         On any loop. Raises PromFault.
         """
-        from cockpit.sources.prometheus.source import PrometheusSource
+        return await self.prometheus().at_once(queries)
 
+    def prometheus(self) -> PrometheusSource:
+        """Make a source for questions of the caller's own; raises PromFault without Prometheus."""
+        from cockpit.sources.prometheus.source import PrometheusSource
+        from cockpit.sources.prometheus.wire import PromFault
+
+        if self.settings.of(PROMETHEUS).url is None:
+            raise PromFault(SourceState.OFF, "no Prometheus is configured", "start with --prometheus URL")
         source = sources()["prometheus"].make(self._context)
         assert isinstance(source, PrometheusSource)
-        return await source.at_once(queries)
-
-    async def ranges(self, promql: str, start: float, end: float, step: float) -> tuple[History, ...]:
-        """Return what Prometheus keeps, each series by itself."""
-        from cockpit.sources.prometheus.source import PrometheusSource
-
-        source = sources()["prometheus"].make(self._context)
-        assert isinstance(source, PrometheusSource)
-        return await source.ranges(promql, start, end, step)
+        return source
 
     async def _feed(self, name: str, make: Callable[[SourceContext], Source]) -> None:
         """Put a source's readings onto the board, for ever.
@@ -365,6 +361,7 @@ class Engine:
             looked = self._looked.is_set()
             self._changed.clear()
             self.situation = assessor.assess(self.board, **self._mitigations())
+            self.own_history.note(self.situation)
             if self.kept is not None and self.kept.due() and (saving is None or saving.done()):
                 saving = asyncio.create_task(asyncio.to_thread(self.kept.save))
             self._polls.relaxed = self.situation.calm

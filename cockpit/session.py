@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cockpit.maintenance.service import MaintenanceService
     from cockpit.mitigation.context import Backends
     from cockpit.mitigation.executor import Executor
+    from cockpit.model.observed.metrics import History
     from cockpit.model.plan import Progress, Unfinished
     from cockpit.model.runbook import Runbooks, Step
     from cockpit.model.situation import Situation
@@ -314,6 +315,9 @@ class Session:
             self._logs = LogFollower(self.engine.submit, self.engine.client, lambda: self.situation)
         return self._logs
 
+    async def _ranges(self, promql: str, start: float, end: float, step: float) -> tuple[History, ...]:
+        return await self.engine.prometheus().ranges(promql, start, end, step)
+
     @property
     def maintenance(self) -> MaintenanceService:
         """Return rounds of maintenance and checklists, from what is known now."""
@@ -328,7 +332,7 @@ class Session:
             operator=lambda: executor.operator if executor is not None else Operator.current(),
             state_dir=own_state_dir(self.settings),
             settings=self.settings.maintenance,
-            ranges=self.engine.ranges if "prometheus" in configured(self.settings) else None,
+            ranges=self._ranges if "prometheus" in configured(self.settings) else None,
             journal=self.journal,
         )
 

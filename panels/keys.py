@@ -38,9 +38,10 @@ def moving(by: str = "move", *, first: str = "first", last: str = "last", ids: s
     ]
 
 
-def of_selection() -> list[Binding]:
+def of_selection(*, chart: bool = False) -> list[Binding]:
     """Bind, in a view of what can be chosen, the keys that explain it and open its logs."""
     return [
+        *([Binding("c", "chart", "Chart", show=False, id="chart")] if chart else []),
         Binding("x", "explain", "Explain", show=False, id="explain"),
         Binding("l", "logs", "Logs", show=False, id="logs"),
     ]
@@ -102,6 +103,7 @@ def footer(keymap: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         (key("runbooks"), "runbooks"),
         (key("explain"), "explain"),
         (key("logs"), "logs"),
+        (key("chart"), "chart"),
         (key("filter"), "filter"),
         (key("palette"), "palette"),
         (key("undo"), "undo"),
@@ -169,7 +171,7 @@ _IN: Final = {
     "In a list": (
         ("↑ ↓ or k j", "move; the cursor stays on its object, whatever is sorted"),
         ("pgup pgdn home end", "move further"),
-        ("enter", "open more: Signers, Publish, RPC, Postgres; another panel is enlarged"),
+        ("enter", "open more: Signals (chart), Signers, Publish, RPC, Postgres; another panel is enlarged"),
         ("space or enter", "Pods: open or close a service"),
         ("a", "Pods: open or close all"),
         ("↓, enter", "Journal: choose a step, and plan to take it back"),
@@ -187,8 +189,14 @@ _IN: Final = {
         ("enter", "open the view, or plan the step: nothing is sent before you confirm"),
         ("n", "to the next sensible step"),
         ("d", "all that is known of a step"),
-        ("x  l", "explain the line's worst signal, or the step's service · its logs"),
+        ("x  l  c", "explain the line's worst signal, or the step's service · its logs · its chart"),
         ("← →", "previous, next runbook"),
+    ),
+    "In a chart": (
+        ("← →, pgup pgdn", "read value by value; home and end: the oldest, the newest"),
+        ("- +", "a shorter, a longer range: 5 min to 30 d"),
+        ("↑ ↓", "of several series, which one lies on top"),
+        ("x  l", "explain the signal · logs of its service"),
     ),
     "In an incident": (
         ("n  t", "note · tell others (an update, posted to the webhook)"),

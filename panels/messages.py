@@ -16,6 +16,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from cockpit.model.maintenance import Round
+    from cockpit.model.observed.chart import ChartOf
     from cockpit.model.plan import Plan
     from cockpit.model.runbook import Step
     from cockpit.model.seen import Seen
@@ -180,6 +181,14 @@ class Explain(UserRequest):
     """
 
     selection: Selection | None = None
+
+
+@dataclass
+class WantChart(UserRequest):
+    """Asks for a number's values over a range (a name of `cockpit.model.observed.chart.RANGES`)."""
+
+    of: ChartOf
+    range: str
 
 
 @dataclass

@@ -189,7 +189,7 @@ class CockpitApp(TerminalApp):
         if self.layers():
             self.mitigations.follow_progress(self.session.progress)
             self.mitigations.judge_again()
-            self.views.feed_logs()
+            self.views.feed()
         elif self._settled_down and not self._opening and self.coaching.coach is None and self._polling is not None:
             self._polling.pause()  # what is new comes by `_on_situation`
         await self.coaching.follow()
@@ -254,8 +254,7 @@ class CockpitApp(TerminalApp):
         layers = self.layers()
         if layers:
             top = layers[-1]
-            if isinstance(top, overlays.LogView):
-                self.session.logs.stop()
+            self.views.closed(top)
             await top.remove()
             self._shown = None  # what was covered is drawn anew
             await self._poll()

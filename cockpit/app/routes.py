@@ -34,6 +34,7 @@ ROUTES: Mapping[type[messages.UserRequest], Callable[[Controllers, Any], Awaitab
     messages.OpenRunbook: lambda app, asked: app.views.runbook(asked.name),
     messages.OpenView: lambda app, asked: app.views.open(asked),
     messages.Explain: lambda app, asked: app.views.explain(asked),
+    messages.WantChart: lambda app, asked: app.views.charts.want(asked),
     messages.LogsOf: lambda app, asked: app.views.logs_of(asked),
     messages.OpenLogs: lambda app, asked: app.views.logs(asked),
     messages.LogSource: lambda app, asked: app.views.log_source(asked),

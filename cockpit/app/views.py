@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from textual.widget import Widget
+
+from cockpit.app.charts import ChartController
 from cockpit.errors import CockpitError
 from cockpit.model.signal import SIGNAL
 from cockpit.model.views import BY_NAME
@@ -30,6 +33,7 @@ class ViewController:
         self._app = app
         self._session = session
         self._dashboard = dashboard
+        self.charts = ChartController(app, session)
 
     async def open(self, event: messages.OpenView) -> None:
         """Open a view that a runbook or the palette names.
@@ -66,6 +70,8 @@ class ViewController:
     async def by_key(self, name: str) -> None:
         """Open a view by its key: of a service, that of the chosen one; of pages, the first."""
         row, args = BY_NAME[name], dict[str, str]()
+        if name == "chart":
+            args = self._dashboard().focused_panel.charted
         if row.of_service:
             chosen = self._dashboard().selection
             if chosen is None:
@@ -170,8 +176,16 @@ class ViewController:
         for view in self._app.base.query(overlays.LogView):
             view.clear()
 
-    def feed_logs(self) -> None:
-        """Hand what came meanwhile to the log view, if it is open."""
+    def closed(self, layer: Widget) -> None:
+        """End what was read for this view alone."""
+        if isinstance(layer, overlays.LogView):
+            self._session.logs.stop()
+        elif isinstance(layer, overlays.ChartView):
+            self.charts.stop()
+
+    def feed(self) -> None:
+        """Hand what came meanwhile to the log view and to the chart, if they are open."""
+        self.charts.feed()
         for view in self._app.base.query(overlays.LogView):
             tail = self._session.logs.tail
             if tail is not None:

@@ -190,6 +190,15 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         fetched=True,
     ),
     ViewSpec(
+        name="chart",
+        title="Chart",
+        offer="Chart of a number",
+        words="what the chosen signal was, or one of the panel's numbers: 5 minutes to 30 days",
+        args=("signal", "query", "panel", "service"),
+        file="chart.numbers",
+        key="c",
+    ),
+    ViewSpec(
         name="queries",
         title="Queries",
         offer="View queries",

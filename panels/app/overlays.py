@@ -18,6 +18,7 @@ from panels.dialogs.sequence import SequenceDialog
 from panels.dialogs.stop import StopDialog
 from panels.dialogs.unfinished import UnfinishedDialog
 from panels.kit.overlay import Overlay, topmost
+from panels.screens.chart.view import ChartView
 from panels.screens.explain import ExplainView
 from panels.screens.incident.view import IncidentView
 from panels.screens.logs.view import LogView
@@ -30,6 +31,7 @@ __all__ = [
     "INCIDENT_FORMS",
     "MAKERS",
     "Asked",
+    "ChartView",
     "Command",
     "ConfirmDialog",
     "ExplainView",

@@ -222,6 +222,14 @@ class PodsPanel(TablePanel):
         return ((counted(len(situation.cluster.pods), "pod"), "dim"),)
 
     @property
+    def charted(self) -> dict[str, str]:
+        chosen, situation = self.selection, self.situation
+        if chosen is None or situation is None:
+            return super().charted
+        names = [one.name for one in situation.services if f"{chosen.name}-".startswith(f"{one.name}-")]
+        return {"service": max(names, key=len, default=chosen.name)}
+
+    @property
     def selection(self) -> Selection | None:
         """Return the pod or workload under the cursor; None when nothing is, or when it is gone."""
         key, situation = self.selected_key, self.situation

@@ -19,7 +19,7 @@ from panels.dashboard.frame.table import TablePanel
 from panels.kit.spans import Column, Line, Span, line_width
 from panels.kit.theme import MARK, WORD
 from panels.kit.words import age, bare
-from panels.messages import CopyText, Explain, Selection
+from panels.messages import CopyText, OpenView, Selection
 
 FIRING, PENDING = "firing", "pending"
 _SAID = ("alertname", "severity")  # labels that the row tells otherwise
@@ -105,9 +105,14 @@ class SignalsPanel(TablePanel):
         return Selection(SIGNAL, "", name) if name else None
 
     def action_open_more(self) -> None:
-        """Explain the signal under the cursor."""
+        """Open the chart of the signal under the cursor."""
         if self.selection is not None:
-            self.post_message(Explain(self.selection))
+            self.post_message(OpenView("chart", self.charted))
+
+    @property
+    def charted(self) -> dict[str, str]:
+        chosen = self.selection
+        return {"signal": chosen.name} if chosen is not None else super().charted
 
     def action_copy_link(self) -> None:
         """Copy the address of the signal under the cursor; of an alert's, where a label names it.

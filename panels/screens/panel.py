@@ -11,7 +11,7 @@ from cockpit.model.situation import Situation
 from panels.dashboard.frame.panel import LinesPanel
 from panels.keys import of_selection
 from panels.kit.theme import Appearance
-from panels.messages import Explain, LogsOf
+from panels.messages import Explain, LogsOf, OpenView
 from panels.screens.view import Bar, View
 
 
@@ -22,7 +22,7 @@ class PanelView(View):
     """
 
     DEFAULT_CSS = "PanelView > LinesPanel { width: 100%; height: 1fr; }"
-    BINDINGS: ClassVar[list[BindingType]] = [*of_selection()]
+    BINDINGS: ClassVar[list[BindingType]] = [*of_selection(chart=True)]
 
     def __init__(
         self, kind: type[LinesPanel], situation: Situation | None = None, *, appearance: Appearance | None = None
@@ -37,7 +37,7 @@ class PanelView(View):
 
     def opened(self) -> None:
         super().opened()
-        more = (("x", "explain"), ("l", "logs")) if self.panel.chooses else ()
+        more = (("x", "explain"), ("l", "logs"), ("c", "chart")) if self.panel.chooses else ()
         self.query_one("#keys", Bar).keys(("↑↓ pgup pgdn", "scroll"), *more, ("esc", "back"))
         if self._situation is not None:
             self.show(self._situation)
@@ -48,6 +48,9 @@ class PanelView(View):
     def action_explain(self) -> None:
         if self.panel.selection is not None:
             self.post_message(Explain(self.panel.selection))
+
+    def action_chart(self) -> None:
+        self.post_message(OpenView("chart", self.panel.charted))
 
     def action_logs(self) -> None:
         if self.panel.selection is not None:

@@ -48,6 +48,7 @@ SHOWN = {
     "images": "ParametersDialog",
     "runbook": "RunbookView",
     "queries": "QueriesView",
+    "chart": "NumbersView",
 }
 
 

@@ -61,9 +61,13 @@ class Exposed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """Describes a firing or pending alert of Prometheus' own rules."""
+    """Describes a firing or pending alert of Prometheus' own rules.
+
+    `since`: unix seconds of the server from which on its expression holds; None: not said.
+    """
 
     name: str
     state: str
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     summary: str = ""
+    since: float | None = None

@@ -155,24 +155,24 @@ class PrometheusSource:
                     yield reading
                 await self._polls.rest(self._clock, started, self._interval_s)
 
-    async def past(self, promql: str, start: float, end: float, points: int = 240) -> tuple[tuple[float, float], ...]:
-        """Return (unix seconds, value) of that time, of all series, `points` of each at most."""
-        step = max(15.0, (end - start) / points)
-        return tuple(point for history in await self.ranges(promql, start, end, step) for point in history.points)
-
     async def ranges(self, promql: str, start: float, end: float, step: float) -> tuple[History, ...]:
         """Return every series of that time; on the caller's own loop. Raises PromFault."""
-        client = self._session(*await asyncio.to_thread(self._open))
-        body = _body(query=promql, start=f"{start:.3f}", end=f"{end:.3f}", step=f"{step:g}")
-        async with client:
+        return (await self.ranged(promql, start, end, step))[0]
+
+    async def ranged(
+        self, promql: str, start: float, end: float, step: float, limit_s: float = _QUERY_TIMEOUT_S
+    ) -> tuple[tuple[History, ...], tuple[str, ...]]:
+        """Return every series of that time, and Prometheus' warnings. As `ranges`."""
+        times = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
+        body = _body(query=promql, **times, timeout=f"{limit_s:g}s")
+        async with self._session(*await asyncio.to_thread(self._open)) as client:
             self._lost = None
-            answer = await self._ask(client, "query_range", body, _QUERY_TIMEOUT_S + 1.0)
-        return wire.histories(answer)
+            answer = await self._ask(client, "query_range", body, limit_s + 1.0)
+        return wire.histories(answer), answer.warnings
 
     async def at_once(self, queries: Sequence[str]) -> tuple[float, tuple[QueryResult, ...]]:
         """Return the server's time, and what each query gives then. Raises PromFault."""
-        client = self._session(*await asyncio.to_thread(self._open))
-        async with client:
+        async with self._session(*await asyncio.to_thread(self._open)) as client:
             await self._reach(client)
             at = self._server_at or 0.0
             bodies = [_body(query=query, time=f"{at:.3f}", timeout=f"{_QUERY_TIMEOUT_S:g}s") for query in queries]
@@ -184,8 +184,7 @@ class PrometheusSource:
 
         For the caller's own loop, as `ranges`. What is not answered is left out.
         """
-        client = self._session(*await asyncio.to_thread(self._open))
-        async with client:
+        async with self._session(*await asyncio.to_thread(self._open)) as client:
             self._lost = None
             found = await self._times.short_windows(partial(self._samples, client))
         return {name: found[spec.promql] for name, spec in self._queries.items() if spec.promql in found}

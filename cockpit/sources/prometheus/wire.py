@@ -8,6 +8,7 @@ import ssl
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from urllib.parse import urlsplit
@@ -49,6 +50,7 @@ class _Alert(msgspec.Struct):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     state: str | None = None
+    active_at: str | None = msgspec.field(default=None, name="activeAt")
 
 
 class _Data(msgspec.Struct):
@@ -247,6 +249,15 @@ def append(
     return tuple(grown[-MOST_SERIES:])  # names that change with each round would pile up; the newest stay
 
 
+def _unix(text: str | None) -> float | None:
+    """Read a time as Prometheus writes it (RFC 3339, nanoseconds); None for none and nonsense."""
+    try:
+        found = msgspec.convert(text, datetime) if text else None
+        return found.timestamp() if found is not None and found.tzinfo is not None else None
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        return None
+
+
 def alerts(answer: Answer) -> tuple[Alert, ...]:
     """Return firing and pending alerts, firing first."""
     found = []
@@ -258,5 +269,7 @@ def alerts(answer: Answer) -> tuple[Alert, ...]:
     for one in every:
         labels, notes = _labels(one.labels), one.annotations or {}
         summary = safe(notes.get("summary") or notes.get("description") or notes.get("message") or "", 300)
-        found.append(Alert(labels.get("alertname", "?"), safe(one.state or "unknown", 40), labels, summary))
+        found.append(
+            Alert(labels.get("alertname", "?"), safe(one.state or "unknown", 40), labels, summary, _unix(one.active_at))
+        )
     return tuple(sorted(found, key=lambda a: (a.state != "firing", a.name)))

@@ -192,6 +192,11 @@ class LinesPanel(ScrolledLines):
         """Return what the cursor is on, that `x` explains and whose logs `l` opens."""
         return None
 
+    @property
+    def charted(self) -> dict[str, str]:
+        """Return of what `c` opens the chart: of what the cursor is on, or the panel's numbers."""
+        return {"panel": self.spec.name}
+
     def set_filter(self, text: str) -> None:
         """Show only what contains `text`; empty shows all."""
         self.filter = text

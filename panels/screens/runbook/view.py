@@ -36,7 +36,7 @@ _KEYS = (
     ("tab", "list"),
     ("u", "undo"),
     ("esc", "back"),
-    ("x l", "explain, logs"),
+    ("x l c", "explain, logs, chart"),
 )
 
 
@@ -59,7 +59,7 @@ class RunbookView(View):
         Binding("left,left_square_bracket", "turn(-1)", "Better match", show=False),
         Binding("right,right_square_bracket", "turn(1)", "Next match", show=False),
         Binding("n", "to_next_step", "To the next sensible step", show=False),
-        *of_selection(),
+        *of_selection(chart=True),
     ]
 
     def __init__(
@@ -239,6 +239,11 @@ class RunbookView(View):
 
     def action_logs(self) -> None:
         self._of_selection(LogsOf)
+
+    def action_chart(self) -> None:
+        chosen = self.selection
+        if chosen is not None:
+            self.post_message(OpenView("chart", {"signal" if chosen.kind == SIGNAL else "service": chosen.name}))
 
     def _of_selection(self, request: type[Explain] | type[LogsOf]) -> None:
         chosen = self.selection

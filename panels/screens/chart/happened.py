@@ -1,0 +1,25 @@
+"""Gathers what happened during a chart's time: steps of our journal, and alerts."""
+
+from __future__ import annotations
+
+from cockpit.model.observed.chart import Mark
+from cockpit.model.situation import Situation
+
+MOST_MARKS = 60
+
+
+def marks_of(situation: Situation, start: float, end: float, behind_s: float) -> tuple[Mark, ...]:
+    """Return the marks between two times of Prometheus' clock, oldest first.
+
+    `behind_s`: how far this machine's clock, by which the journal is written, is behind it.
+    """
+    found = [
+        Mark(line.wall + behind_s, "step", f"#{line.number} {line.operator}: {line.title}  {line.outcome}")
+        for line in situation.journal
+    ]
+    found += [
+        Mark(alert.since, "alert", f"alert {alert.name} {alert.state}")
+        for alert in situation.alerts
+        if alert.since is not None
+    ]
+    return tuple(sorted((mark for mark in found if start <= mark.at <= end), key=lambda mark: mark.at))[-MOST_MARKS:]
