@@ -322,6 +322,7 @@ class Session:
     def maintenance(self) -> MaintenanceService:
         """Return rounds of maintenance and checklists, from what is known now."""
         from cockpit.journal.operator import Operator
+        from cockpit.maintenance.costs import Price
         from cockpit.maintenance.service import MaintenanceService
 
         executor = self.executor
@@ -334,6 +335,7 @@ class Session:
             settings=self.settings.maintenance,
             ranges=self._ranges if "prometheus" in configured(self.settings) else None,
             journal=self.journal,
+            prices=[Price(e.name, e.price_per_million, e.monthly_fee) for e in self.settings.of(RPC_ENDPOINTS)],
         )
 
     def explain(self, kind: str, namespace: str, name: str, uid: str = "") -> tuple[str, ...]:

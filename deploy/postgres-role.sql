@@ -20,6 +20,8 @@ ALTER ROLE m0_cockpit SET statement_timeout = '5s';
 ALTER ROLE m0_cockpit SET default_transaction_read_only = on;
 GRANT pg_monitor TO m0_cockpit;
 
+-- The publish state and the migrations, for [postgres] publish-state and migrations (queries of yours, read within a SELECT):
+--   GRANT SELECT ON public.publish_state, public._sqlx_migrations TO m0_cockpit;
 -- PostgreSQL 13 and 14 let every role create tables in schema public:
 --   REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 -- Top queries and the columns of missing indexes need the extension (shared_preload_libraries = 'pg_stat_statements'):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cockpit.drill.admin import ADDRESS, TOKEN
 from cockpit.drill.kubernetes.serving import Served
 from cockpit.drill.names import CONTEXT, NAMESPACE, SERVICES
+from cockpit.drill.postgres.schema import MIGRATIONS, PUBLISH_STATE
 from cockpit.drill.probes import configuration
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def write(
     if database is not None:
         lines += ["", "[postgres]", "interval = 3.0", f"url = {json.dumps(database.url)}"]
         lines += [f"admin-url = {json.dumps(database.admin_url)}"]
+        lines += [f"publish-state = {json.dumps(PUBLISH_STATE)}", f"migrations = {json.dumps(MIGRATIONS)}"]
     lines += [
         "",
         "[network-cli]",

@@ -19,7 +19,7 @@ from aiohttp import web
 from cockpit.drill import admin, files
 from cockpit.drill.door import Door
 from cockpit.drill.kubernetes.serving import serve as serve_kubernetes
-from cockpit.drill.names import API, CONTEXT, NAMESPACE, RPC_URLS
+from cockpit.drill.names import API, CONTEXT, MARKETS, NAMESPACE, RPC_URLS
 from cockpit.drill.postgres import DrillPostgres, installed
 from cockpit.drill.probes import Probes
 from cockpit.drill.prometheus.server import PrometheusServer
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cockpit.drill.postgres import DrillPostgres
     from cockpit.drill.school.control import Conductor
 
+KEEP_EVERY_S = 2.0  # the publish state is written to the database so often
 TICK_S = 0.2  # real seconds between two moves of the world
 MOST_S = 30.0  # simulated seconds that one move may catch up; a machine that is slower than that runs late
 WELL = "rpc-b"  # the endpoint that `where` names: no scenario breaks it
@@ -82,6 +83,8 @@ class Drill:
         self._aged_s = aged_s
         self._history_s = history_s
         self._with_postgres = postgres
+        self._keeping: asyncio.Task[None] | None = None  # the submitter's writing of its publish state
+        self._kept_at = 0.0
         self.database: DrillPostgres | None = None
         self._troubles: set[str] = set()  # of the database, as last switched
         self._switching: asyncio.Task[None] | None = None
@@ -254,6 +257,9 @@ class Drill:
         if database is None or not database.ready.is_set():
             return
         serve.database_felt = database.slowdown
+        if (self._keeping is None or self._keeping.done()) and time.monotonic() - self._kept_at > KEEP_EVERY_S:
+            self._kept_at = time.monotonic()
+            self._keeping = asyncio.create_task(asyncio.to_thread(database.keep_state, _kept_state(self.world)))
         wanted = serve.troubles | ({DOWN} if serve.database_down else frozenset())
         if self._switching is None and wanted != self._troubles:
             self._switching = asyncio.create_task(self._switch(database, wanted))
@@ -278,6 +284,14 @@ class Drill:
                 owed -= step
                 if owed > 0:
                     await asyncio.sleep(0)
+
+
+def _kept_state(world: World) -> list[tuple[str, int, int]]:
+    """Return market, epoch and sequence as the publish state in the store has them."""
+    publish = world.publish
+    behind = max(0, publish.accepted - (publish.stored - publish.lost))
+    held = (world.chain.accounts.market(name) for name in MARKETS)
+    return [(one.market_id, one.current_epoch_id, max(0, one.last_sequence - behind)) for one in held if one]
 
 
 class DrillThread:

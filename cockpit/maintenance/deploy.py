@@ -17,7 +17,8 @@ from cockpit.maintenance.configs import config_findings
 from cockpit.maintenance.words import span
 from cockpit.model.maintenance import Finding, Question, RoundLine
 from cockpit.model.observed.cluster import Pod
-from cockpit.model.reading import Unknown, kind_unknown
+from cockpit.model.observed.postgres import Migrations
+from cockpit.model.reading import Unknown, believed, kind_unknown
 from cockpit.model.runbook import PAUSE_TOGGLE, Runbooks
 from cockpit.model.situation import Situation
 from cockpit.patterns import compiled
@@ -64,20 +65,43 @@ def deploy_lines(at: Deploying) -> tuple[RoundLine, ...]:
 
 
 def _migrations(at: Deploying) -> Line:
-    """Judge the newest pod of a migration job that is still there.
+    """Judge what the database records, and the newest pod of a migration job that is still there.
 
-    Finished jobs are cleaned away after a while.
+    Finished jobs are cleaned away after a while. A record tells what was applied, not whether that
+    is all of this release: that is asked while no job has said so.
     """
+    recorded = _recorded(at.situation)
     blind = kind_unknown(at.situation.kinds, "pods", at.situation.mono)
     if blind:
-        return [Finding("unknown", f"migration jobs: {blind}")], None
+        return [*recorded, Finding("unknown", f"migration jobs: {blind}")], None
     pods = [pod for pod in at.situation.cluster.pods.values() if _migrates(pod, at.migration_jobs)]
     if not pods:
-        return [], at.ask("migrations-applied")
+        return recorded, at.ask("migrations-applied")
     newest = max(pods, key=lambda pod: pod.created_at or 0.0)
     age = f", {span(at.situation.cluster_now - newest.created_at)} ago" if newest.created_at is not None else ""
     words = f"job {newest.owner_name or newest.service}: {newest.phase}{age}"
-    return [Finding({"Succeeded": "ok", "Failed": "attention"}.get(newest.phase, "unknown"), words)], None
+    state = {"Succeeded": "ok", "Failed": "attention"}.get(newest.phase, "unknown")
+    return [*recorded, Finding(state, words)], None
+
+
+def _recorded(situation: Situation) -> list[Finding]:
+    """Return what the migrations' own table says, where [postgres] migrations asks it."""
+    reading = situation.postgres.get("migrations")
+    if reading is None:
+        return []
+    found = believed(reading, situation.mono, Migrations)
+    if isinstance(found, Unknown):
+        return [Finding("unknown", f"migrations in the database: {clean(found.reason, 160)}")]
+    held = found.data
+    if not held.applied:
+        return [Finding("attention", "migrations in the database: none is recorded")]
+    failed = ", ".join(each.version for each in held.failed[:_SHOWN])
+    if failed:
+        return [Finding("attention", f"migrations in the database: {failed} FAILED")]
+    newest = max(held.applied, key=lambda each: (each.at or 0.0, each.version))
+    age = f", applied {span(situation.cluster_now - newest.at)} ago" if newest.at is not None else ""
+    words = f"migrations in the database: {len(held.applied)}, none failed; newest {newest.version}{age}"
+    return [Finding("ok", words)]
 
 
 def _migrates(pod: Pod, pattern: str) -> bool:
@@ -124,7 +148,7 @@ def _paused(situation: Situation) -> tuple[dict[str, bool] | None, str]:
 
 
 def _dashboards(at: Deploying) -> Line:
-    """Check that every configured source answers, and that no alert fires."""
+    """Check that every configured source answers and no alert fires; ask who watches."""
     lights = [light for light in at.situation.sources if not light.state.off]
     found = [
         Finding(
@@ -135,12 +159,12 @@ def _dashboards(at: Deploying) -> Line:
     ]
     live = [light.name for light in lights if light.state.live]
     if not live:
-        return found or [Finding("unknown", "no source answers")], None
+        return found or [Finding("unknown", "no source answers")], at.ask("dashboards-watched")
     firing = [alert for alert in at.situation.alerts if alert.state == "firing"]
     if firing:
         names = ", ".join(sorted({clean(alert.name, 40) for alert in firing})[:_SHOWN])
         found.append(Finding("attention", f"{counted(len(firing), 'alert')} firing already: {names}"))
-    return [Finding("ok", f"live: {', '.join(live)}"), *found], None
+    return [Finding("ok", f"live: {', '.join(live)}"), *found], at.ask("dashboards-watched")
 
 
 def _rollback(at: Deploying) -> Line:

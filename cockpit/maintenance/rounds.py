@@ -12,6 +12,7 @@ from typing import Any
 
 from cockpit.maintenance.answers import question
 from cockpit.maintenance.chainfacts import authority, rotation
+from cockpit.maintenance.costs import Price, costs
 from cockpit.maintenance.findings import by_label, counted, now, over_time
 from cockpit.maintenance.measure import Ranges, Span
 from cockpit.model.maintenance import Finding, Question, RoundLine
@@ -39,6 +40,7 @@ class RoundInput:
     wall: float
     span: Span
     ranges: Ranges | None
+    prices: Sequence[Price] = ()  # of the configured endpoints
 
     def ask(self, step: str, runbook: str = ROUTINE, fresh_s: float | None = None) -> Question | None:
         patience = WINDOWS[self.name] if fresh_s is None else fresh_s
@@ -104,13 +106,14 @@ async def _backups(at: RoundInput) -> Line:
 
 
 async def _rpc(at: RoundInput) -> Line:
-    """Judge each RPC endpoint: errors, confirmation, requests, 429s; ask what it costs."""
+    """Judge each RPC endpoint: errors, confirmation, requests, 429s, costs; ask for a price."""
     found = await at.signals("15.weekly.4")
     found += await at.rows("rpc-error-ratio", "errors", "endpoint")
     found += await at.rows("rpc-confirm-p95", "confirmation", "endpoint", "rpc-confirm")
     found += await at.count("rpc-requests", "requests", "endpoint")
     found += await at.count("rpc-throttled", "requests refused for their rate (429)", "endpoint", bad=True)
-    return found, at.ask("weekly-rpc-costs")
+    spent, unpriced = await costs(at.prices, at.runbooks, at.ranges, at.span)
+    return [*found, *spent], at.ask("weekly-rpc-costs") if unpriced else None
 
 
 async def _keys(at: RoundInput) -> Line:

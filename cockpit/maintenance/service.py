@@ -15,6 +15,7 @@ from cockpit.errors import CockpitError
 from cockpit.incident.report.writing import write
 from cockpit.maintenance import report, rounds
 from cockpit.maintenance.chainfacts import authority_now
+from cockpit.maintenance.costs import Price
 from cockpit.maintenance.deploy import Deploying, deploy_lines
 from cockpit.maintenance.measure import Ranges, Span
 from cockpit.model.maintenance import Finding, Round, RoundLine
@@ -58,6 +59,7 @@ class MaintenanceService:
     settings: MaintenanceSettings
     ranges: Ranges | None
     journal: Journal | None
+    prices: Sequence[Price] = ()
 
     def begin(self, name: str) -> Future[Round]:
         """Make a round on a thread and loop of its own: a month of history takes a while.
@@ -94,6 +96,7 @@ class MaintenanceService:
                     wall=self.clock.wall(),
                     span=span,
                     ranges=self.ranges,
+                    prices=self.prices,
                 )
             )
         elif name == "deploy":

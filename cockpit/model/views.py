@@ -249,7 +249,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         offer="Compare {page}",
         words="side by side: what outputs are made of",
         file="compare",
-        pages={"sources": "Sources", "features": "Features", "markets": "Markets"},
+        pages={"sources": "Sources", "features": "Features", "markets": "Markets", "publish-state": "Publish state"},
         key="C",
     ),
     ViewSpec(

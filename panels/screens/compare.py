@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cockpit.model.observed.chain import MarketState
-from cockpit.model.reading import believed, last_known
+from cockpit.model.reading import Known, Unknown, believed, last_known
 from cockpit.model.signal import Level
 from cockpit.model.situation import Situation
 from cockpit.model.views import BY_NAME
@@ -16,6 +16,9 @@ from panels.kit.theme import MARK
 from panels.kit.words import UNKNOWN, value
 from panels.screens.pages import SituationPages
 from panels.screens.view import Asked
+
+if TYPE_CHECKING:  # a start without a database need not define them
+    from cockpit.model.observed.postgres import Published, PublishState
 
 NAME = "compare"
 
@@ -137,6 +140,75 @@ def markets(situation: Situation, width: int) -> list[Line]:
     return table(columns, rows, width)
 
 
+def publish_state(situation: Situation, width: int) -> list[Line]:
+    """Show the last committed epoch and sequence of each market, and what the store says of it."""
+    found = believed(situation.solana.get("markets"), situation.mono)
+    accounts: Mapping[str, MarketState] = last_known(found) or {}
+    kept = believed(situation.postgres.get("publish-state"), situation.mono)
+    state: PublishState | None = last_known(kept)
+    stored = {each.market: each for each in state.markets} if state is not None else {}
+    on_chain = {each.market_id: each for each in accounts.values()}
+    lines: list[Line] = []
+    for what, known, configured in (
+        ("chain", found, "solana" in situation.configured),
+        ("database", kept, "publish-state" in situation.postgres),
+    ):
+        if isinstance(known, Unknown):
+            reason = known.reason if configured else _HOW[what]
+            lines.append(((f"{what} not known  ", "unknown"), (reason, "text")))
+    rows: list[list[Span]] = []
+    for name in sorted({*on_chain, *stored}, key=lambda name: -_apart(on_chain.get(name), stored.get(name))):
+        held, own = on_chain.get(name), stored.get(name)
+        apart = _apart(held, own) if held is not None and own is not None else None
+        level = _far(situation, apart)
+        rows.append(
+            [
+                _mark(level),
+                (name, "text"),
+                *_state((held.current_epoch_id, held.last_sequence) if held is not None else None, found),
+                *_state((own.epoch, own.sequence) if own is not None else None, kept),
+                (UNKNOWN if apart is None else f"{apart:,.0f}", level.value),
+            ]
+        )
+    columns = (
+        Column("", 1),
+        Column("market", 10, grow=1, most=24, middle=True),
+        Column("epoch", 6, ">"),
+        Column("chain", 12, ">"),
+        Column("epoch", 6, ">"),
+        Column("database", 12, ">"),
+        Column("apart", 9, ">"),
+    )
+    return [*lines, *([BLANK] if lines else []), *table(columns, rows, width)]
+
+
+_HOW = {
+    "chain": "[solana] is not configured",
+    "database": "[postgres] publish-state is not configured: a SELECT of market, epoch, sequence",
+}
+
+
+def _far(situation: Situation, apart: float | None) -> Level:
+    signal = situation.signals.get("store-apart")
+    if apart is None:
+        return Level.UNKNOWN
+    crit, warn = (signal.crit, signal.warn) if signal is not None else (None, None)
+    if crit is not None and apart >= crit:
+        return Level.CRIT
+    return Level.WARN if warn is not None and apart >= warn else Level.OK
+
+
+def _state(at: tuple[int, int] | None, known: Known[Any] | Unknown[Any]) -> tuple[Span, Span]:
+    role = "text" if isinstance(known, Known) else "unknown"
+    if at is None:
+        return (UNKNOWN, "dim"), (UNKNOWN, "dim")
+    return (str(at[0]), role), (f"{at[1]:,}", role)
+
+
+def _apart(held: MarketState | None, own: Published | None) -> float:
+    return float(abs(held.last_sequence - own.sequence)) if held is not None and own is not None else -1.0
+
+
 def _spread(own: Mapping[str, float]) -> float:
     return max(own.values()) - min(own.values())
 
@@ -153,11 +225,12 @@ PAGES: Mapping[str, Callable[[Situation, int], list[Line]]] = {
     "sources": sources,
     "features": features,
     "markets": markets,
+    "publish-state": publish_state,
 }
 
 
 class CompareView(SituationPages):
-    """Shows the three comparisons; ← and → turn them."""
+    """Shows the comparisons; ← and → turn them."""
 
     TITLES: ClassVar[Mapping[str, str]] = BY_NAME[NAME].pages
     BRAND = "COMPARE"

@@ -470,7 +470,8 @@ def test_without_named_canaries_it_is_asked_and_without_the_chain_it_is_unknown(
 
 def test_dashboards_are_monitored_when_every_configured_source_answers() -> None:
     live, off = SourceLight("k8s", SourceState.LIVE, 1.0), SourceLight("pg", SourceState.OFF, None)
-    assert deploy(situation(sources=(live, off)))["16.deploy.4"].state == "ok"
+    line = deploy(situation(sources=(live, off)))["16.deploy.4"]
+    assert line.state == "ask" and line.findings == (Finding("ok", "live: k8s"),), "who watches, people know"
     down = SourceLight("prom", SourceState.DOWN, 40.0, "refused")
     line = deploy(situation(sources=(live, down)))["16.deploy.4"]
     assert line.state == "unknown" and "prom: down, refused" in line.findings[-1].words

@@ -34,6 +34,7 @@ MANUAL = {
     ("routine-maintenance", "weekly-keys"): "only its issuer knows",
     ("routine-maintenance", "monthly-rotation"): "a policy is a decision",
     ("routine-maintenance", "monthly-authority"): "whether people can be reached is asked",
+    ("checklists", "dashboards-watched"): "only people know",
     ("checklists", "migrations-applied"): "only while no pod of a migration job is there",
     ("checklists", "canary-enabled"): "only while [maintenance] canary-markets names none",
 }

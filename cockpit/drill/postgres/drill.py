@@ -245,6 +245,20 @@ class DrillPostgres:
                 cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor is not None and cursor.description else []
 
+    def keep_state(self, rows: Sequence[tuple[str, int, int]]) -> None:
+        """Write market, epoch and sequence as the submitter does, while the database is up."""
+        import psycopg
+
+        statement = (
+            "INSERT INTO publish_cursor VALUES (%s, %s, %s, now()) ON CONFLICT (market_id) DO UPDATE "
+            "SET epoch = excluded.epoch, sequence = excluded.sequence, updated_at = now()"
+        )
+        with (
+            contextlib.suppress(psycopg.Error, OSError),
+            psycopg.connect(self.app_url, application_name="m0-submitter", connect_timeout=2) as connection,
+        ):
+            connection.cursor().executemany(statement, rows)
+
     @property
     def archive(self) -> Path:
         return self.cluster.archive

@@ -60,6 +60,16 @@ CREATE TABLE publish_state (
   id bigint PRIMARY KEY, market_id text NOT NULL, sequence bigint NOT NULL, status text NOT NULL,
   attempts integer NOT NULL DEFAULT 0, updated_at timestamptz NOT NULL
 );
+CREATE TABLE publish_cursor (
+  market_id text PRIMARY KEY, epoch bigint NOT NULL, sequence bigint NOT NULL, updated_at timestamptz NOT NULL
+);
+CREATE TABLE _sqlx_migrations (
+  version bigint PRIMARY KEY, description text NOT NULL, installed_on timestamptz NOT NULL DEFAULT now(),
+  success boolean NOT NULL
+);
+INSERT INTO _sqlx_migrations VALUES
+  (20260901101500, 'publish cursor', now() - interval '80 days', true),
+  (20261103083000, 'outputs by market and epoch', now() - interval '20 days', true);
 CREATE TABLE publish_queue (
   id bigint GENERATED ALWAYS AS IDENTITY, market_id text NOT NULL, queued_at timestamptz NOT NULL
 );
@@ -79,8 +89,12 @@ INSERT INTO publish_queue (market_id, queued_at)
 {HOT_INDEX_SQL};
 CREATE INDEX features_market_id_at_idx ON features (market_id, at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP};
+GRANT SELECT ON publish_cursor, _sqlx_migrations TO {WATCHER};
 RESET ROLE;
 """
+#: What the configuration asks of them: `[postgres]` of a drill.
+PUBLISH_STATE: Final = "SELECT market_id, epoch, sequence FROM public.publish_cursor"
+MIGRATIONS: Final = "SELECT version, success, installed_on FROM public._sqlx_migrations ORDER BY version DESC"
 #: Outside a transaction.
 SETTLE: Final = (
     "VACUUM (ANALYZE) outputs",

@@ -240,3 +240,33 @@ class Archiver(msgspec.Struct, frozen=True):
     works: bool | None
     failing: bool
     verdict: str
+
+
+class Published(msgspec.Struct, frozen=True):
+    """Holds what the store says that was published last of one market."""
+
+    market: str
+    epoch: int
+    sequence: int
+
+
+class PublishState(msgspec.Struct, frozen=True):
+    """Holds `postgres/publish-state`, by a query of the configuration."""
+
+    markets: tuple[Published, ...]
+
+
+class Migration(msgspec.Struct, frozen=True):
+    version: str
+    success: bool
+    at: float | None = None  # unix seconds; None: the query does not say
+
+
+class Migrations(msgspec.Struct, frozen=True):
+    """Holds `postgres/migrations`, by a query of the configuration, in its order."""
+
+    applied: tuple[Migration, ...]
+
+    @property
+    def failed(self) -> tuple[Migration, ...]:
+        return tuple(each for each in self.applied if not each.success)

@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from cockpit.settings import ConfigProblem, Key, Section, Settings, secret_of
 from cockpit.sources.transport import UNVERIFIED, stays_here
 
+_QUERY = re.compile(r"(?is)\s*(select|with|table|values)\b[^;]*")
+
 
 class PostgresSettings(Section, frozen=True, kw_only=True):
     """Holds `[postgres]`: a role with pg_monitor and no writes.
@@ -28,6 +30,15 @@ class PostgresSettings(Section, frozen=True, kw_only=True):
     interval: float = 10.0  # seconds between two polls
     admin_url: str | None = None  # the tables' owner, for steps of kind sql only
     admin_url_file: str | None = None  # a file that holds it
+    publish_state: str | None = None  # SELECT of market, epoch, sequence that the submitter keeps
+    migrations: str | None = None  # SELECT of version, success and time of each migration
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which the decoder tells with its place in the file."""
+        for name in ("publish_state", "migrations"):
+            query = getattr(self, name)
+            if query is not None and not _QUERY.fullmatch(query):
+                raise ValueError(f"{name.replace('_', '-')}: expected one SELECT, without a semicolon")
 
 
 POSTGRES = Key("postgres", PostgresSettings, PostgresSettings())

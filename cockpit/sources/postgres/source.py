@@ -21,6 +21,7 @@ from cockpit.settings import ConfigProblem, secret_of
 from cockpit.sources.postgres.activity import activity
 from cockpit.sources.postgres.health import Ask, Seen, Server, archiver, connections, replication, server, vacuum
 from cockpit.sources.postgres.indexes import Scans
+from cockpit.sources.postgres.own import MIGRATIONS, PUBLISH_STATE, migrations, publish_state
 from cockpit.sources.postgres.session import PgProblem, Row, Session
 from cockpit.sources.postgres.settings import PostgresSettings
 from cockpit.sources.postgres.sql_text import MARK
@@ -34,6 +35,8 @@ LEAST_INTERVAL_S = 0.5
 #: The second poll comes soon, for rates need two.
 SECOND_POLL_S = 2.0
 TOPICS = ("connections", "queries", "indexes", "vacuum", "replication", "activity", "archiver")
+#: What is read by queries of the configuration, where there are any.
+OWN_TOPICS = (PUBLISH_STATE, MIGRATIONS)
 #: What is read of the server's statistics: as old as they are, where their collector stands still.
 OF_STATISTICS = frozenset({"indexes", "vacuum", "archiver"})
 
@@ -60,6 +63,8 @@ class PostgresSource:
         self._silence_s = silence_s
         self._ping_s = min(ping_s, silence_s / 3)
         self._interval_s = max(LEAST_INTERVAL_S, settings.interval)
+        own = {PUBLISH_STATE: settings.publish_state, MIGRATIONS: settings.migrations}
+        self._topics = (*TOPICS, *(name for name in OWN_TOPICS if own[name] is not None))
         self._statements = Statements()
         self._scans = Scans()
         self._session: Session | None = None
@@ -90,7 +95,7 @@ class PostgresSource:
                             yield news
             finally:
                 await self._give_up(task)
-            for name in TOPICS:
+            for name in self._topics:
                 yield self._reading(name, None, fault, 0.0)
             await asyncio.sleep(self._timings.backoff(attempt, self._rng))
             attempt += 1
@@ -188,8 +193,10 @@ class PostgresSource:
             "replication": lambda: replication(ask, known),
             "activity": lambda: activity(ask, known),
             "archiver": lambda: archiver(ask, known),
+            PUBLISH_STATE: lambda: publish_state(ask, self._settings.publish_state or ""),
+            MIGRATIONS: lambda: migrations(ask, self._settings.migrations or ""),
         }
-        for name in TOPICS:
+        for name in self._topics:
             heard.put_nowait(await self._one(name, known, pollers[name]))
 
     async def _one(self, name: str, known: Server, poll: Callable[[], Awaitable[Seen | None]]) -> Heard:

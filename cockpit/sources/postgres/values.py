@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # a start without a database need not define them
         Archiver,
         Connections,
         Indexes,
+        PublishState,
         Replication,
         TopQueries,
         Vacuum,
@@ -31,6 +32,7 @@ LAG_S = 1.0
 FEW_DEAD = 1000
 _HOUR = 3600.0
 ANSWERS = "postgres.answers"
+APART = "postgres.publish-state-apart"
 #: What is said where nobody answers; not what a server says of a role, a password or a database.
 _NOBODY = re.compile(
     r"(?i)connection refused|no connection (?:in time|within)|timed? ?out|no route to host|network is unreachable|"
@@ -51,6 +53,8 @@ class PostgresValues:
         """Return the value called `name`; the schema has checked that there is such a one."""
         if name == ANSWERS:
             return self._answers()
+        if name == APART:
+            return self._apart()
         topic, read = _VALUES[name.partition(".")[2]]
         reading = self._snapshot.board.get(PREFIX + topic)
         if reading is None and self._source is not None:
@@ -72,6 +76,35 @@ class PostgresValues:
                 return Value(0.0, found.reason, found.age_s)
             return unknown(found, "postgres connections")
         return Value(1.0, "", found.age_s)
+
+    def _apart(self) -> Value:
+        """Return how far the store's publish state is from the chain's, of the worst market.
+
+        5.cause.2: what a submitter takes from its store is that much off.
+        """
+        reading = self._snapshot.board.get(f"{PREFIX}publish-state")
+        if reading is None and self._source is not None:
+            return broken(self._source, "postgres", self._snapshot.mono)
+        if reading is None and self._snapshot.board.get(f"{PREFIX}connections") is not None:
+            return Value(None, "[postgres] publish-state is not configured", off=True)
+        found = believed(reading, self._snapshot.mono)
+        chain = believed(self._snapshot.board.get("solana/markets"), self._snapshot.mono)
+        if isinstance(found, Unknown):
+            return unknown(found, "postgres publish-state")
+        if isinstance(chain, Unknown):
+            return unknown(chain, "solana markets")
+        state: PublishState = found.data
+        stored = {each.market: each for each in state.markets}
+        both = [(each, stored[each.market_id]) for each in chain.data.values() if each.market_id in stored]
+        if not both:
+            return Value(None, "postgres publish-state: no market of it is on the chain", found.age_s)
+        held, own = max(both, key=lambda pair: abs(pair[0].last_sequence - pair[1].sequence))
+        labels = {
+            "market": held.market_id,
+            "chain": f"epoch {held.current_epoch_id} sequence {held.last_sequence:,}",
+            "store": f"epoch {own.epoch} sequence {own.sequence:,}",
+        }
+        return Value(float(abs(held.last_sequence - own.sequence)), "", found.age_s, labels)
 
 
 Read = tuple[float | None, str, Mapping[str, str] | None]
@@ -238,4 +271,4 @@ _VALUES: Mapping[str, tuple[str, Callable[[Any, float], Read]]] = {
     "pitr": ("archiver", _pitr),  # 1 while archiving works
 }
 
-FAMILY = Family(PostgresValues, plain=(ANSWERS, *(f"postgres.{name}" for name in _VALUES)))
+FAMILY = Family(PostgresValues, plain=(ANSWERS, APART, *(f"postgres.{name}" for name in _VALUES)))

@@ -23,6 +23,8 @@ class RpcEndpoint(Section, frozen=True, kw_only=True):
     name: str  # that the `endpoint` label of the metrics bears
     url: str  # shown as scheme and host only
     ws_url: str | None = None  # of its subscriptions; else the same host, one port higher where a port is given
+    price_per_million: float | None = None  # what a million requests cost: the weekly round says what was spent
+    monthly_fee: float | None = None  # what it costs whatever is asked
 
 
 class SolanaSettings(Section, frozen=True, kw_only=True):
