@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cockpit.model.observed.chain import ProgramActivity, ProtocolState
+from cockpit.model.observed.chain import MarketState, ProgramActivity, ProtocolState
 from cockpit.model.reading import Unknown, believed, last_known
 from cockpit.model.situation import Situation
 
@@ -95,6 +95,9 @@ def stopped(
     activity = _activity(situation)
     if isinstance(activity, str):
         return Stopped(Stop.UNKNOWN, f"the chain: {activity}", needed)
+    missed = _missed(situation, activity)
+    if missed:
+        return Stopped(Stop.UNKNOWN, missed, needed)
     return _quiet(activity, since_slot, needed)
 
 
@@ -124,6 +127,24 @@ def _activity(situation: Situation) -> ProgramActivity | str:
     if not found.data.complete:
         return f"its count has a gap: {found.data.gap or 'it is being filled'}"
     return found.data
+
+
+def _missed(situation: Situation, activity: ProgramActivity) -> str:
+    """Say which market's account was revealed to since what was counted; "" for none.
+
+    Accounts do not come out of the index of transactions: where that lags, they tell it.
+    """
+    if activity.unread_slots:  # one of those may be the reveal that is newer
+        return ""
+    markets = last_known(believed(situation.solana.get("markets"), situation.mono)) or {}
+    for market in (each for each in markets.values() if isinstance(each, MarketState)):
+        counted = activity.reveals_by_market.get(market.market_id) or activity.reveals_by_market.get(market.address)
+        if counted is not None and market.last_sequence > counted.sequence:
+            return (
+                f"{market.market_id} is at sequence {market.last_sequence:,} on the chain, the newest reveal that was "
+                f"listed has {counted.sequence:,}: transactions are missing"
+            )
+    return ""
 
 
 def _quiet(activity: ProgramActivity, since_slot: int | None, needed: int) -> Stopped:

@@ -260,6 +260,11 @@ class Ledger:
         if self.listed_slot is None or upto > self.listed_slot:
             self.listed_slot = upto
 
+    def not_listed(self, slot: int) -> None:
+        """Take back that a listing has shown everything from this slot on."""
+        if self.listed_slot is not None:
+            self.listed_slot = min(self.listed_slot, slot - 1)
+
     @property
     def quiet_slots(self) -> int | None:
         """Return the slots since the newest commit or reveal; None: none was seen, or no slot."""

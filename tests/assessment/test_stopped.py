@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cockpit.assessment.stopped import Stop, needed_slots, stopped
-from cockpit.model.observed.chain import ProgramActivity, ProtocolState, Rate
+from cockpit.model.observed.chain import MarketState, ProgramActivity, ProtocolState, Rate, Reveal
 from cockpit.model.observed.cluster import Cluster, Pod
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.situation import Situation
@@ -169,3 +169,15 @@ def test_a_silent_subscription_proves_nothing_only_a_listing_does() -> None:
 def test_a_commit_after_the_stop_is_a_no_even_beside_what_cannot_be_read() -> None:
     """P1: what was seen counts whatever else could not be."""
     assert judge(situation(activity=program(1030, 1020, 990, unread_slots=(1010,))))[0] is Stop.NOT
+
+
+@pytest.mark.parametrize(("sequence", "verdict"), [(48_004, Stop.UNKNOWN), (48_003, Stop.PROVEN)])
+def test_an_account_that_was_revealed_to_since_what_is_listed_keeps_it_unproven(sequence: int, verdict: Stop) -> None:
+    """P1: an index of transactions that lags lists nothing new, as a chain that is quiet does."""
+    reveal = Reveal("NBA", "E", "aa", 48_003, 995, "S")
+    one = situation(activity=program(1500, 990, 995, reveals_by_market={"NBA": reveal}))
+    market = MarketState("A", "NBA", "sports", True, 7, sequence)
+    one.solana["markets"] = Reading(topic="solana/markets", data={"A": market}, observed_at=MONO)  # type: ignore[index]
+    found, words = judge(one)
+    assert found is verdict
+    assert verdict is Stop.PROVEN or "sequence 48,004 on the chain, the newest reveal that was listed has 48,003" in words

@@ -112,6 +112,7 @@ class Node:
     hidden: set[str] = field(default_factory=set)  # signatures it does not list
     unreadable: set[str] = field(default_factory=set)  # listed, but not given
     keeps_from: int = 0  # older slots were pruned
+    lists_late: int = 0  # its index is so many slots behind its own confirmed slot
     deaf: bool = False  # transactions are not told to its subscribers
     frozen: bool = False  # nothing at all is
     no_sockets: bool = False
@@ -195,7 +196,7 @@ class Node:
         for tx in newest_first:
             if tx.signature == options.get("until"):
                 break
-            if started and self.keeps_from <= tx.slot <= self.head and tx.signature not in self.hidden:
+            if started and self.keeps_from <= tx.slot <= self.head - self.lists_late and tx.signature not in self.hidden:
                 found.append({"signature": tx.signature, "slot": tx.slot, "err": tx.err, "memo": None, "blockTime": 1})
             started = started or tx.signature == options["before"]
         return found[: min(self.page, options.get("limit", 1000))]

@@ -25,6 +25,7 @@ PAGE = 1000
 BUSY = 5_000  # signatures kept from which listings come more often, and settle at once
 MOST_PAGES = 400
 MOST_PAST = 2000  # transactions fetched from before the start
+LATE_SLOTS = 750  # five minutes: for so long after it was found out a node is taken to list late still
 TRIES = 4  # for a transaction that is listed and cannot be read
 #: JSON-RPC codes that say of one transaction that it will never be given: cleaned up, skipped, no
 #: history, unknown version.
@@ -108,6 +109,9 @@ class Filler:
         self._below: str | None = None  # the transaction before the anchor: a listing `until` it ends with the anchor
         self._started = False
         self._certain = 0  # the slot up to which the last listing was certain
+        self._claimed = (-1, 0)  # up to which slot a listing was taken for whole, and the node's slot then
+        self.late_slots = 0  # by how much listings are known to come late
+        self._late_at = 0  # the slot at which that was seen last
 
     async def fill(self, rpc: Rpc, *, reach: int, last: bool) -> Filled:
         """List, fetch and count; then the ledger is whole up to `settle_slots` behind the node.
@@ -131,6 +135,7 @@ class Filler:
         # matters, once must do
         floor = upto if self._ledger.kept > BUSY else self._certain
         listing = await self._list(rpc, head, floor, past=past)
+        self._judge_late(listing, head)
         found = await self._fetch(rpc, listing.missing, last=last)
         if past:
             self._started, self.from_slot = True, listing.above
@@ -142,9 +147,25 @@ class Filler:
         filled = Filled(found, self._ledger.unlisted(listing.listed, listing.above, upto), len(listing.listed))
         self._settle(listing)
         if not filled.lacking:  # a node that lacks what others have told of proves nothing
-            self._ledger.listed(upto)
+            self._ledger.listed(upto - 2 * self.late_slots)
+            self._claimed = (upto, head)
         self.doing = ""
         return filled
+
+    def _judge_late(self, listing: _Listing, head: int) -> None:
+        """Find out that an earlier listing was taken for whole too early: the index lags.
+
+        A node may list its transactions long after it has confirmed them; nothing in an answer says
+        so. What comes to light below a slot that was taken for whole does, and what is listed with
+        the node's own slot says that it lags no longer.
+        """
+        claimed, claimed_head = self._claimed
+        belated = [entry.slot for entry in listing.missing if entry.slot <= claimed and entry.signature not in self._ledger]
+        if belated:
+            self.late_slots, self._late_at = max(self.late_slots, claimed_head - min(belated)), head
+            self._ledger.not_listed(min(belated))
+        elif listing.newest >= head - self._timings.settle_slots or head - self._late_at > LATE_SLOTS:
+            self.late_slots = 0
 
     def forgo(self) -> None:
         """Give up what no node keeps: the next listing starts at the slot reached by now."""

@@ -313,10 +313,11 @@ class ProgramWatch:
         It is a fault only when neither a stream nor a listing works.
         """
         now, wall = self._clock.mono(), self._clock.wall()
-        unreadable = self._filler.unreadable
+        unreadable, late = self._filler.unreadable, self._filler.late_slots
         lost = [
             *self._lost[-3:],
             *([f"{unreadable:,} transactions are listed but given by no one"] if unreadable else []),
+            *([f"transactions are listed up to {late:,} slots late: the newest are not known"] if late else []),
         ]
         gap = "; ".join([*lost, *([self._filler.doing or self._open_gap] if self._open_gap else [])])
         stream = self._stream
@@ -326,7 +327,7 @@ class ProgramWatch:
             self.names,
             complete=not gap,
             gap=gap,
-            doubtful_until=wall if self._open_gap else self._lost_until,
+            doubtful_until=wall if self._open_gap or late else self._lost_until,
             reconnects=max(0, self._connects - 1),
             no_stream=self._trouble if stream is None else "",
         )

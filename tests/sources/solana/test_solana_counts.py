@@ -270,6 +270,24 @@ async def test_without_any_stream_the_listing_counts() -> None:
         assert it.program.endpoint == "" and fault_in(it.topic("program")) is None
 
 
+async def test_an_index_that_lags_behind_its_nodes_slot_is_not_taken_for_whole() -> None:
+    """P1: getSignaturesForAddress alone came late; a stop was proven by its silence."""
+    chain = Chain()
+    node = Node("rpc-a", chain, no_sockets=True)
+    async with rig(node) as it:
+        await it.until(lambda: it.program.complete)
+        node.lists_late = 60
+        await chain.commit("late")
+        slot = chain.head
+        await it.until(lambda: it.counts == (1, 0, 0))
+        assert not it.program.complete and it.program.doubtful and "slots late" in it.program.gap
+        shown = it.program.listed_slot
+        assert shown is not None and (shown < slot or chain.head - shown > 2 * (60 - QUICK.settle_slots))
+        node.lists_late = 0
+        await chain.commit("at once")
+        await it.until(lambda: it.program.complete and it.counts == (2, 0, 0))
+
+
 async def test_a_half_open_connection_is_noticed() -> None:
     chain = Chain()
     node = Node("rpc-a", chain)
