@@ -45,6 +45,8 @@ _HEADER_S = 15.0  # a stream may be quiet, but its answer must begin
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _REVIEWS = (*(f"/apis/authorization.k8s.io/v1/selfsubject{kind}reviews" for kind in ("access", "rules")), _WHO)
 MOST_BYTES = 64 * MB  # of an answer: a page of 500 large pods has some 15
+#: What is written beside a change: who is at it, and what was done.
+_ASIDE = ("/apis/coordination.k8s.io/", "/apis/events.k8s.io/", "/apis/authorization.k8s.io/")
 _NOBODY = (httpx.HTTPError, AccessProblem, BodyProblem, msgspec.DecodeError, OSError)
 _MAX_LINE = 16 * MB  # etcd holds objects under 2 MB; more is not a watch event
 
@@ -101,7 +103,8 @@ class KubeClient:
         self._patience_s = patience_s
         self._sleep = sleep
         self._username = ""  # as the server knows us, once it has said
-        self._vouched: dict[str, str] | None = None  # the headers that it said so of
+        self._vouched: dict[str, str] | None = None  # the headers that it said so of, or was asked of in vain
+        self._vouched_of = 0  # their generation
         self._access = access
         self._connect_s = connect_s
         self._clock: Clock = clock or SystemClock()
@@ -201,7 +204,7 @@ class KubeClient:
             started = self._clock.mono()
             http, request = await self._request(method, path, params, body, headers, timeout)
             if method != "GET" and path not in (*_REVIEWS, _WHO):
-                await self._vouch(http, request)
+                await self._vouch(http, request, asked=bool(params and "dryRun" in params) or _beside(path))
             try:
                 async with asyncio.timeout(timeout_s):
                     response, answered = await _answered(http, request)
@@ -237,26 +240,38 @@ class KubeClient:
             await self._renew(generation, refused)
         raise AssertionError("unreachable")
 
-    async def pin_user(self) -> None:
+    async def pin_user(self) -> bool:
         """Ask the server who we are, until it says so; then nothing is sent as somebody else.
 
-        Where it does not say, the names in the kubeconfig alone are compared.
+        Where it does not say (False), the credentials of now are pinned: a change with others is
+        not sent, until this is asked again.
         """
         if not self._username and not self._read_only:
             with suppress(Unauthorised):
-                mine = await self._credentials()
+                mine, generation = await self._credentials(), self._generation
                 self._username = await self._who(self._access, self._http, mine)
-                self._vouched = mine
+                self._vouched, self._vouched_of = mine, generation
+        return bool(self._username) or self._read_only
 
-    async def _vouch(self, http: httpx.AsyncClient, request: httpx.Request) -> None:
+    async def _vouch(self, http: httpx.AsyncClient, request: httpx.Request, *, asked: bool) -> None:
         """Ask again who we are where a token file or a plugin gave new credentials meanwhile.
 
-        Raises Unauthorised when they are another user's, or nobody says whose.
+        `asked`: nothing that was planned is changed by it. Raises Unauthorised when they are
+        another user's, or nobody says whose.
         """
-        if not self._username or self._vouched is None:
+        if self._vouched is None:
             return
         mine = {name: request.headers.get(name, "") for name in self._vouched}
-        if mine != self._vouched:
+        if not self._username:
+            by_certificate = not any(name.lower() == "authorization" for name in mine)
+            if not asked and (mine != self._vouched or (by_certificate and self._generation != self._vouched_of)):
+                raise Unauthorised(
+                    "the credentials are others than when it was planned, and the server does not say whose they are; "
+                    "nothing was sent",
+                    status=401,
+                    remedy="plan again",
+                )
+        elif mine != self._vouched:
             self._same_user(await self._who(self._access, http, mine))
             self._vouched = mine
 
@@ -460,6 +475,10 @@ class KubeClient:
         if isinstance(error, httpx.TimeoutException):
             waited_s = self._connect_s if isinstance(error, httpx.ConnectTimeout) else timeout_s
         return unreachable(error, self._host, maybe_sent=sent, waited_s=waited_s)
+
+
+def _beside(path: str) -> bool:
+    return path.startswith(_ASIDE) or path.endswith("/events")
 
 
 async def _answered(http: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:

@@ -180,4 +180,6 @@ def test_an_account_that_was_revealed_to_since_what_is_listed_keeps_it_unproven(
     one.solana["markets"] = Reading(topic="solana/markets", data={"A": market}, observed_at=MONO)  # type: ignore[index]
     found, words = judge(one)
     assert found is verdict
-    assert verdict is Stop.PROVEN or "sequence 48,004 on the chain, the newest reveal that was listed has 48,003" in words
+    assert (
+        verdict is Stop.PROVEN or "sequence 48,004 on the chain, the newest reveal that was listed has 48,003" in words
+    )

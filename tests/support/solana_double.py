@@ -196,7 +196,11 @@ class Node:
         for tx in newest_first:
             if tx.signature == options.get("until"):
                 break
-            if started and self.keeps_from <= tx.slot <= self.head - self.lists_late and tx.signature not in self.hidden:
+            if (
+                started
+                and self.keeps_from <= tx.slot <= self.head - self.lists_late
+                and tx.signature not in self.hidden
+            ):
                 found.append({"signature": tx.signature, "slot": tx.slot, "err": tx.err, "memo": None, "blockTime": 1})
             started = started or tx.signature == options["before"]
         return found[: min(self.page, options.get("limit", 1000))]

@@ -23,3 +23,4 @@ class Facts:
     runs_already: int = 0  # pods that run with the template that the change leads to
     namesake: str = ""  # the workload of the other kind and the same name, "" where there is none
     namesake_reason: str = ""  # why it cannot be told
+    unnamed: bool = False  # the server does not say as whom it knows us

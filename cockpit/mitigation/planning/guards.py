@@ -330,6 +330,13 @@ def journal(given: GuardInput) -> GuardResult | None:
     return None
 
 
+def sender(given: GuardInput) -> GuardResult | None:
+    """Say that nobody says as whom it is sent."""
+    if not given.facts.unnamed:
+        return None
+    return result("sender", Verdict.NOTE, "the server does not say who we are: with other credentials nothing is sent")
+
+
 GUARDS: tuple[Guard, ...] = (
     read_only,
     permission,
@@ -348,6 +355,7 @@ GUARDS: tuple[Guard, ...] = (
     autoscaler,
     gitops,
     lease,
+    sender,
     comes_back,
     journal,
 )

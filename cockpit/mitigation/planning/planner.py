@@ -117,7 +117,8 @@ class Planner:
         draft = await kind.draft(request, self.context, salt)
         facts = None
         if not unguarded(draft):
-            facts, _ = await asyncio.gather(gather(self.context, draft, self._identity), self._client.pin_user())
+            facts, named = await asyncio.gather(gather(self.context, draft, self._identity), self._client.pin_user())
+            facts = dataclasses.replace(facts, unnamed=not named)
         plan = self._plan(request, draft, self._judge(request, draft, facts), salt)
         return Prepared(plan, draft, kind, salt, request, facts)
 

@@ -160,7 +160,9 @@ class Filler:
         the node's own slot says that it lags no longer.
         """
         claimed, claimed_head = self._claimed
-        belated = [entry.slot for entry in listing.missing if entry.slot <= claimed and entry.signature not in self._ledger]
+        belated = [
+            entry.slot for entry in listing.missing if entry.slot <= claimed and entry.signature not in self._ledger
+        ]
         if belated:
             self.late_slots, self._late_at = max(self.late_slots, claimed_head - min(belated)), head
             self._ledger.not_listed(min(belated))

@@ -17,11 +17,11 @@ from cockpit.kubeapi.access import load_access
 from cockpit.kubeapi.errors import warned
 from cockpit.mitigation.cluster.objects import owner_of
 from cockpit.mitigation.problem import PlanProblem
-from cockpit.model.plan import DryRunState, Phase
+from cockpit.model.plan import DryRunState, Phase, Verdict
 from panels.dialogs.confirm_words import plan_lines, progress_lines
 from panels.kit.prose import Para
 from tests.support.api_proxy import Answer, ApiProxy, Exchange, proxied
-from tests.support.kube_rig import OTHER_URL, Rig, carry, plan, step
+from tests.support.kube_rig import OTHER_URL, Rig, carry, guard, plan, step
 
 SCALE = step("scale", "m0-ingestor", replicas=6)
 STOP = step("scale", "m0-submitter", replicas=0)
@@ -257,6 +257,27 @@ def test_who_we_are_is_asked_until_it_is_said(rig: Rig, proxy: ApiProxy) -> None
     progress = carry(rig.executors[0], made)
     assert progress.phase is Phase.FAILED and "no longer" in progress.words
     assert rig.obj("m0-ingestor")["spec"]["replicas"] == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "answered", "goes"),
+    [({"token": "viewer"}, False, False), ({"token": "viewer"}, True, False), ({}, True, True), ({}, False, True)],
+    ids=["another's", "another's, named now", "the same", "the same, read again unnamed"],
+)
+def test_a_plan_of_which_nobody_says_whose_goes_with_its_own_credentials_or_not(
+    rig: Rig, proxy: ApiProxy, changes: dict[str, str], answered: bool, goes: bool
+) -> None:
+    """S7: the review was refused at the plan; the change went out with any credentials."""
+    not_said(proxy, 1 if answered else 99)
+    made = plan(rig.executor(), SCALE)
+    note = guard(made, "sender")
+    assert note.verdict is Verdict.NOTE and "does not say who we are" in note.reason
+    rewritten(rig, **changes)
+    unauthorised_once(proxy)
+    progress = carry(rig.executors[0], made)
+    assert (progress.phase is not Phase.FAILED) is goes, progress.words
+    assert goes or "the credentials are others than when it was planned" in progress.words
+    assert rig.obj("m0-ingestor")["spec"]["replicas"] == (6 if goes else 4)
 
 
 def test_new_credentials_of_which_nobody_says_whose_send_nothing(rig: Rig, proxy: ApiProxy) -> None:
