@@ -101,8 +101,8 @@ class PostgresValues:
         held, own = max(both, key=lambda pair: abs(pair[0].last_sequence - pair[1].sequence))
         labels = {
             "market": held.market_id,
-            "chain": f"epoch {held.current_epoch_id} sequence {held.last_sequence:,}",
-            "store": f"epoch {own.epoch} sequence {own.sequence:,}",
+            "chain": f"chain epoch {held.current_epoch_id} sequence {held.last_sequence:,}",
+            "store": f"store epoch {own.epoch} sequence {own.sequence:,}",
         }
         return Value(float(abs(held.last_sequence - own.sequence)), "", found.age_s, labels)
 

@@ -66,8 +66,8 @@ def test_the_store_is_held_against_the_chain_market_by_market() -> None:
     found = apart(store, markets(A=120_000, B=21, C=5))
     assert found.number == 50_000 and found.labels == {
         "market": "A",
-        "chain": "epoch 9 sequence 120,000",
-        "store": "epoch 8 sequence 70,000",
+        "chain": "chain epoch 9 sequence 120,000",
+        "store": "store epoch 8 sequence 70,000",
     }
     connected: Reading[Any] = Reading("postgres/connections", None, 1.0)
     assert apart(connected, markets(A=1)).off, "not configured is no failure"
