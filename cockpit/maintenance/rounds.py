@@ -128,7 +128,7 @@ async def _rotation(at: RoundInput) -> Line:
 
 
 async def _authority(at: RoundInput) -> Line:
-    """Judge who may change the program, and whether that is as at the last round."""
+    """Judge who may change program and code, as at the last round or not, and the multisig."""
     return authority(at.situation, at.records), at.ask("monthly-authority")
 
 

@@ -14,7 +14,7 @@ from cockpit.clock import Clock
 from cockpit.errors import CockpitError
 from cockpit.incident.report.writing import write
 from cockpit.maintenance import report, rounds
-from cockpit.maintenance.chainfacts import authority_now
+from cockpit.maintenance.chainfacts import authority_now, upgrade_authority_now
 from cockpit.maintenance.costs import Price
 from cockpit.maintenance.deploy import Deploying, deploy_lines
 from cockpit.maintenance.measure import Ranges, Span
@@ -151,6 +151,7 @@ class MaintenanceService:
                     "unknown": made.count("unknown"),
                     "asked": made.count("ask"),
                     "authority": authority_now(situation) if situation is not None else "",
+                    "upgrade_authority": upgrade_authority_now(situation) if situation is not None else "",
                     "operator": self.operator().record(),
                 }
             )

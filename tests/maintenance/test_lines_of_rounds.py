@@ -6,12 +6,18 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from cockpit.maintenance.chainfacts import authority
 from cockpit.maintenance.costs import Price, costs
 from cockpit.maintenance.deploy import Deploying, deploy_lines
 from cockpit.model.maintenance import RoundLine
+from cockpit.model.observed.chain import Governance, Multisig, ProtocolState
 from cockpit.model.observed.postgres import Migration, Migrations
 from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.oracle.base58 import encode
+from cockpit.oracle.governance import LOADER, SQUADS, multisig, program_data_address, upgrade_authority
+from cockpit.oracle.layouts import Account, Undecodable, account_discriminator
 from tests.maintenance.test_maintenance import NOW, RUNBOOKS, WEEK, Prometheus, ready, series, situation
 
 
@@ -60,3 +66,55 @@ def test_a_migration_table_that_cannot_be_read_is_unknown() -> None:
     denied = Reading[Any]("postgres/migrations", fault=Fault(SourceState.DENIED, "permission denied", ""))
     assert "permission denied" in migrated(denied).findings[0].words
     assert migrated(None).findings == ()
+
+
+def governed(governance: Governance | None, *records: dict[str, str]) -> list[tuple[str, str]]:
+    protocol = ProtocolState("p", False, "vault", 101, 10, 5)
+    topics = {"protocol": ready("solana/protocol", protocol)}
+    if governance is not None:
+        topics["governance"] = ready("solana/governance", governance)
+    found = authority(situation(solana=topics, configured=frozenset({"solana"})), records)
+    return [(one.state, one.words) for one in found]
+
+
+def test_authorities_and_multisig_are_read_from_the_chain() -> None:
+    """15.monthly.2: upgrade authority, threshold and voters; what is not read is unknown."""
+    squad = Multisig("squad", 2, ("a", "b", "c"), 4, 0, vault="vault")
+    well = governed(Governance("vault", 7, multisig=squad), {"kind": "maintenance", "upgrade_authority": "vault"})
+    assert [state for state, _ in well] == ["ok"] * 7
+    assert well[3][1] == "Upgrade authority vault, as at the last round; code last changed in slot 7"
+    assert well[4][1] == "Multisig squad: 2 of 3 voters approve, 4 members"
+    ill = governed(
+        Governance("other", 9, single_key=True, multisig=replace(squad, threshold=3, config_authority="boss")),
+        {"kind": "maintenance", "upgrade_authority": "vault"},
+    )
+    words = [said for state, said in ill if state == "attention"]
+    assert [word.split(" ")[0] for word in words] == ["Upgrade", "The", "Multisig", "No", "boss", "It"], words
+    assert "it was vault at the last round" in words[0] and words[-1] == "It does not hold the upgrade authority"
+    assert governed(None)[-1][0] == "unknown"
+    assert governed(Governance(None, 9))[3] == (
+        "ok",
+        "Upgrade authority: none, nobody can change the code; code last changed in slot 9",
+    )
+    assert governed(Governance(None, 9))[-1] == ("unknown", "Multisig: [solana] multisig is not configured")
+
+
+def test_a_squads_multisig_and_the_loaders_accounts_are_decoded() -> None:
+    """15.monthly.2: bytes as Squads (v4) and the upgradeable loader write them."""
+    key = b"k" * 32
+    head = account_discriminator("Multisig") + bytes(32) + bytes(32) + (2).to_bytes(2, "little")
+    body = (3600).to_bytes(4, "little") + bytes(16) + b"\1" + bytes(32) + b"\xff" + (2).to_bytes(4, "little")
+    raw = head + body + key + b"\x07" + b"m" * 32 + b"\x01"
+    found = multisig(Account("a", SQUADS, raw, 5))
+    assert (found.threshold, found.members, found.time_lock_s, found.config_authority) == (2, 2, 3600, "")
+    assert found.voters == (encode(key),), "one that may only propose is no voter"
+    with pytest.raises(Undecodable, match="cut off"):
+        multisig(Account("a", SQUADS, raw[:-20], 5))
+    with pytest.raises(Undecodable, match="no Squads multisig"):
+        multisig(Account("a", LOADER, raw, 5))
+    assert program_data_address(Account("a", LOADER, (2).to_bytes(4, "little") + key, 5)) == encode(key)
+    data = (3).to_bytes(4, "little") + (9).to_bytes(8, "little")
+    assert upgrade_authority(Account("a", LOADER, data + b"\1" + key, 5)) == (encode(key), 9)
+    assert upgrade_authority(Account("a", LOADER, data + b"\0" + bytes(32), 5)) == (None, 9)
+    with pytest.raises(Undecodable):
+        upgrade_authority(Account("a", LOADER, data, 5))

@@ -201,6 +201,37 @@ class ProtocolState(msgspec.Struct, frozen=True):
     slot: int  # context slot of the answer
 
 
+class Multisig(msgspec.Struct, frozen=True):
+    """Describes the multisig that the configuration names.
+
+    `voters`: members that may approve; `config_authority`: a key that changes members alone, or "".
+    """
+
+    address: str
+    threshold: int
+    voters: tuple[str, ...]
+    members: int
+    time_lock_s: int
+    config_authority: str = ""
+    vault: str = ""  # the address that it signs for
+
+
+class Governance(msgspec.Struct, frozen=True):
+    """Holds who may change the program, on the board as `solana/governance`.
+
+    `upgrade_authority` None: nobody, or `code_problem` says why it is not known. `single_key`: it
+    is a plain key that somebody holds. `multisig` None: none is configured, or `problem` says why.
+    """
+
+    upgrade_authority: str | None
+    deployed_slot: int = 0
+    single_key: bool = False
+    code_problem: str = ""
+    multisig: Multisig | None = None
+    problem: str = ""
+    slot: int = 0
+
+
 class SignerSetState(msgspec.Struct, frozen=True):
     """Describes the SignerSet account of the configured id, on the board as `solana/signer-set`."""
 

@@ -12,10 +12,19 @@ from typing import Any, TypeVar
 import msgspec
 
 from cockpit.clock import Clock
-from cockpit.model.observed.chain import Disagreement, MarketState, ProtocolState, SignerSetState
+from cockpit.model.observed.chain import (
+    Disagreement,
+    Governance,
+    MarketState,
+    Multisig,
+    ProtocolState,
+    SignerSetState,
+)
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.oracle import base58
+from cockpit.oracle.governance import SQUADS, multisig, program_data_address, upgrade_authority
 from cockpit.oracle.layouts import (
+    Account,
     Undecodable,
     account_discriminator,
     account_of,
@@ -23,7 +32,7 @@ from cockpit.oracle.layouts import (
     protocol_state,
     signer_set_state,
 )
-from cockpit.sources.solana.addresses import protocol_address, signer_set_address
+from cockpit.sources.solana.addresses import is_single_key, protocol_address, signer_set_address, vault_address
 from cockpit.sources.solana.endpoint import EndpointWatch, NewestSlots
 from cockpit.sources.solana.endpoints import Fleet
 from cockpit.sources.solana.rpc import RpcProblem, Slot
@@ -31,7 +40,9 @@ from cockpit.sources.timing import SolanaTimings
 from cockpit.text import safe
 
 PROTOCOL, SIGNER_SET, MARKETS = "solana/protocol", "solana/signer-set", "solana/markets"
+GOVERNANCE = "solana/governance"
 MOST_MARKETS = 2000
+_BEGINNING = 16384  # bytes of an account whose rest is code, or more members than anybody has
 _READ = {"encoding": "base64", "commitment": "confirmed"}
 U64 = 2**64 - 1
 
@@ -85,6 +96,7 @@ class AccountsWatch:
         signer_set_id: Callable[[], str | None],
         put: Callable[[Reading[Any]], None],
         named: Callable[[dict[str, str]], None],
+        multisig: str | None = None,
     ) -> None:
         self._program_id = program_id
         self._key = base58.pubkey(program_id) or b""
@@ -96,6 +108,7 @@ class AccountsWatch:
         self._signer_set_id = signer_set_id
         self._put = put
         self._named = named
+        self._multisig = multisig  # its address, where one is configured
         self._markets_due = 0.0
 
     async def run(self) -> None:
@@ -107,6 +120,7 @@ class AccountsWatch:
             await self._compare(best)
             if self._clock.mono() >= self._markets_due:
                 await self._markets(best[0])
+                await self._governance(best[0])
             await asyncio.sleep(self._timings.accounts_s)
 
     async def _compare(self, best: list[EndpointWatch]) -> None:
@@ -237,6 +251,52 @@ class AccountsWatch:
         now = self._clock.mono()
         true_at = self._slots.seen(MARKETS, answer.context.slot, now)
         self._put(Reading(MARKETS, markets, true_at, now - began, fault, age, asked_at=now))
+
+    async def _governance(self, watch: EndpointWatch) -> None:
+        """Read who may change the program; it changes so rarely that it is read with the markets.
+
+        An account of another layout is no failure of the endpoint: what it is is said.
+        """
+        began = self._clock.mono()
+        age = max(60.0, 3.5 * self._timings.markets_s)
+        upgrade: str | None = None
+        squad: Multisig | None = None
+        deployed, code_problem, problem, slot = 0, "", "", 0
+        try:
+            try:
+                program, slot = await self._read(watch, self._program_id)
+                code, slot = await self._read(watch, program_data_address(program))
+                upgrade, deployed = upgrade_authority(code)
+            except Undecodable as error:
+                code_problem = safe(error, 200)
+            try:
+                if self._multisig is not None:
+                    account, slot = await self._read(watch, self._multisig)
+                    squad = multisig(account)
+                    vault = vault_address(base58.pubkey(SQUADS) or b"", base58.pubkey(squad.address) or b"")
+                    squad = msgspec.structs.replace(squad, vault=vault or "")
+            except Undecodable as error:
+                problem = safe(error, 200)
+        except RpcProblem as error:
+            self._put(Reading(GOVERNANCE, fault=error.fault(), max_age_s=age))
+            return
+        single = bool(upgrade) and is_single_key(base58.pubkey(upgrade or "") or b"")
+        found = Governance(upgrade, deployed, single, code_problem, squad, problem, slot)
+        now = self._clock.mono()
+        self._put(Reading(GOVERNANCE, found, self._slots.seen(GOVERNANCE, slot, now), now - began, None, age))
+
+    async def _read(self, watch: EndpointWatch, address: str) -> tuple[Account, int]:
+        """Read an account's beginning.
+
+        Raises RpcProblem, Undecodable (there is none, too).
+        """
+        options = {**_READ, "dataSlice": {"offset": 0, "length": _BEGINNING}}
+        answer = await watch.rpc.call("getMultipleAccounts", [[address], options], _Accounts, timed=False)
+        slot = answer.context.slot
+        account = account_of(address, answer.value[0], slot) if answer.value else None
+        if account is None:
+            raise Undecodable(f"there is no account {address}")
+        return account, slot
 
 
 def _one_lacks(what: str, one: SeenAccounts, other: SeenAccounts) -> list[Disagreement]:

@@ -36,3 +36,20 @@ def protocol_address(program_id: bytes) -> str | None:
 def signer_set_address(program_id: bytes, signer_set_id: int) -> str | None:
     """Derive the set's address; `signer_set_id` is within u64."""
     return derived(program_id, b"signer_set", signer_set_id.to_bytes(8, "little"))
+
+
+def vault_address(squads: bytes, multisig: bytes) -> str | None:
+    """Derive the address that a Squads multisig signs for: its first vault."""
+    return derived(squads, b"multisig", multisig, b"vault", b"\0")
+
+
+def is_single_key(address: bytes) -> bool:
+    """Tell whether it is a key that somebody can hold: a derived address is on no curve."""
+    try:
+        from solders.pubkey import Pubkey
+
+        return len(address) == 32 and bool(Pubkey.from_bytes(address).is_on_curve())
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        return False

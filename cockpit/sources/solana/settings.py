@@ -36,6 +36,7 @@ class SolanaSettings(Section, frozen=True, kw_only=True):
     program_id: str | None = None  # of the oracle program; else the endpoints alone are watched
     interval: float = 2.0  # seconds between two polls of every endpoint; twice that while all is well
     reveal_delay_slots: int | None = None  # else as the protocol account says
+    multisig: str | None = None  # address of the Squads multisig that holds the authorities; for the monthly round
 
 
 SOLANA = Key("solana", SolanaSettings, SolanaSettings())

@@ -179,6 +179,7 @@ class SolanaSource:
             signer_set_id=self._signer_set_id,
             put=self._put,
             named=named,
+            multisig=self._settings.multisig,
         )
 
 

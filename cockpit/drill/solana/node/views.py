@@ -24,6 +24,7 @@ from cockpit.drill.solana.program.ledger import Encoded, LedgerEntry
 from cockpit.drill.solana.program.signing import PROGRAM_LAMPORTS
 
 RENT_EPOCH = 2**64 - 1
+DEPLOYED_SLOT = 1000  # when the program's code was last changed
 BASE58_MOST = 128  # bytes
 ACCOUNT_ENCODINGS = ("base58", "base64", "base64+zstd", "jsonParsed")
 TRANSACTION_ENCODINGS = ("json", "jsonParsed", "base58", "base64")
@@ -49,6 +50,10 @@ def special(node: Node, address: Pubkey, config: dict[str, Any]) -> dict[str, An
     if address == node.oracle.keys.program:
         code = (2).to_bytes(4, "little") + node.oracle.keys.digest("code")
         return _account(code, keys.UPGRADEABLE_LOADER, PROGRAM_LAMPORTS, True, config)
+    if bytes(address) == node.oracle.keys.digest("code"):
+        head = (3).to_bytes(4, "little") + DEPLOYED_SLOT.to_bytes(8, "little") + b"\1"
+        code = head + bytes(node.oracle.keys.authority.key)
+        return _account(code, keys.UPGRADEABLE_LOADER, PROGRAM_LAMPORTS, False, config)
     names = {
         keys.SYSTEM: b"system_program",
         keys.ED25519: b"ed25519_program",
