@@ -6,6 +6,7 @@ Nothing here touches the network.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 import threading
@@ -17,6 +18,7 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
+from cockpit.host.files import read_text
 from cockpit.settings import ConfigProblem, Key, NetworkCliSettings, Section, Settings, secrets_in
 from cockpit.sources.prometheus.settings import PROMETHEUS
 from cockpit.sources.registry import sources
@@ -41,11 +43,12 @@ def read_file(path: Path) -> msgspec.Struct:
     Raises ConfigProblem with file, line or key.
     """
     try:
-        raw = path.read_text("utf-8")
+        raw = read_text(path)
     except FileNotFoundError:
         raise ConfigProblem(f"no configuration file at {path}", "check --config") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigProblem(f"cannot read {path}: {safe(error)}", "check its permissions and encoding") from None
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigProblem(f"cannot read {path}: {safe(why)}", "check its permissions and encoding") from None
     try:
         tables = tomllib.loads(raw)
         for key, text in _all_texts(tables, ""):
@@ -53,11 +56,55 @@ def read_file(path: Path) -> msgspec.Struct:
                 reason = f"{path}: {safe(key, 120)} has characters in it that cannot be seen: {safe(text, 80)}"
                 raise ConfigProblem(reason, "write it anew, without them")
         with _ONE_AT_A_TIME:
-            return msgspec.convert(_dashed(tables, file_type()), file_type(), strict=True, dec_hook=_path)
+            found = msgspec.convert(_dashed(tables, file_type()), file_type(), strict=True, dec_hook=_path)
+        for key, expected in beyond(found, ""):
+            line = _line_of(raw, key)
+            raise ConfigProblem(f"{path}{line}: {key}: {expected}", "docs/configuration.md lists every key")
+        return found
     except tomllib.TOMLDecodeError as error:
         raise ConfigProblem(f"{path}: {safe(error)}", "mend the TOML there") from None
     except msgspec.ValidationError as error:
         raise ConfigProblem(f"{path}: {safe(error)}", "docs/configuration.md lists every key") from None
+
+
+#: Every number of the file, by its name: from, to (seconds, slots, money).
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "interval": (0.1, 3600.0),
+    "timeout": (0.1, 3600.0),
+    "reveal_delay_slots": (0.0, 10_000.0),
+    "monthly_fee": (0.0, 1e9),
+    "price_per_million": (0.0, 1e9),
+}
+
+
+def beyond(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Yield each number below a section that makes no sense, by its key, with what was expected."""
+    if isinstance(value, list | tuple):
+        for index, each in enumerate(value):
+            yield from beyond(each, f"{key}[{index}]")
+    elif isinstance(value, msgspec.Struct):
+        for field in msgspec.structs.fields(value):
+            name, held = f"{key}.{field.encode_name}".lstrip("."), getattr(value, field.name)
+            yield from beyond(held, name)
+            low, high = BOUNDS.get(field.name, (-math.inf, math.inf))
+            if isinstance(held, int | float) and not isinstance(held, bool) and not low <= held <= high:
+                yield name, f"expected a number from {low:g} to {high:,g}, got {held:g}"
+
+
+def _line_of(raw: str, key: str) -> str:
+    """Return ":LINE" of a key in the text, "" where it is not found."""
+    table, _, name = key.rpartition(".")
+    within = ""
+    for number, line in enumerate(raw.splitlines(), 1):
+        head = _TABLE.fullmatch(line)
+        within = head[1].replace("_", "-") if head is not None else within
+        own = line.partition("=")[0].strip().replace("_", "-")
+        if (within == re.sub(r"\[[0-9]+\]", "", table) and own == name) or own == key:
+            return f":{number}"
+    return ""
+
+
+_TABLE = re.compile(r"\s*\[{1,2}\s*([A-Za-z0-9_.-]+)\s*\]{1,2}\s*(?:#.*)?")
 
 
 def _all_texts(value: Any, key: str) -> Iterator[tuple[str, str]]:

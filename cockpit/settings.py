@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 import msgspec
 
 from cockpit.errors import CockpitError
+from cockpit.host.files import read_text
 from cockpit.links import problem_of
 from cockpit.model.links import Links
 from cockpit.patterns import PatternRefused, compiled
@@ -59,11 +60,12 @@ def secret_of(value: str | None, file: str | None, name: str) -> str | None:
     if value is not None or file is None:
         return value
     try:
-        secret = Path(file).expanduser().read_text("utf-8").strip()
+        secret = read_text(Path(file).expanduser()).strip()
         remember([secret, *url_keys(secret)])
         return secret
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigProblem(f"cannot read {name} from {file}: {safe(error)}", "check the file") from None
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigProblem(f"cannot read {name} from {file}: {safe(why)}", "check the file") from None
 
 
 _PLACES = re.compile(r"[{}]")

@@ -4,11 +4,14 @@ word wins.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
+import msgspec
 import pytest
 
-from cockpit.config import is_production, load_settings
+from cockpit.config import BOUNDS, file_type, is_production, load_settings
 from cockpit.settings import ConfigProblem, Settings, secret_of
 from cockpit.sources.prometheus.settings import PROMETHEUS
 from cockpit.sources.solana.settings import RPC_ENDPOINTS
@@ -45,6 +48,12 @@ def test_read_only_cannot_be_lifted(tmp_path: Path) -> None:
         ("contxt = 'x'", "contxt"),
         ("[prometheus]\ninterval = 'often'", "interval"),
         ("[[rpc-endpoints]]\nname = 'a'", "url"),
+        ("[prometheus]\n# often\ninterval = 1e12", "config.toml:3: prometheus.interval: expected a number from 0.1 to"),
+        ("[probes]\ntimeout = nan", "config.toml:2: probes.timeout"),
+        ("[postgres]\ninterval = -1", "config.toml:2: postgres.interval"),
+        ("[solana]\nreveal_delay_slots = -5", "config.toml:2: solana.reveal-delay-slots: expected a number from 0 to"),
+        ("[[prometheus]]\ninterval = 1", "prometheus"),
+        ("restore = { argv = ['x'], timeout = 1e9 }", "timeout"),
     ],
 )
 def test_a_broken_file_names_the_place(tmp_path: Path, text: str, said: str) -> None:
@@ -105,3 +114,18 @@ def test_services_may_be_read_directly_and_keep_their_names(tmp_path: Path) -> N
     text = '[prometheus.direct]\nm0-quant = "http://q:9090/metrics"\nmy_service = "http://m/metrics"\n'
     direct = load_settings(config=write(tmp_path, text), env={}).of(PROMETHEUS).direct
     assert direct == {"m0-quant": "http://q:9090/metrics", "my_service": "http://m/metrics"}
+
+
+def test_every_number_of_the_file_has_bounds() -> None:
+    """B21: a number of which nobody says what it may be would be taken as it is."""
+
+    def numbers(kind: Any, seen: frozenset[Any] = frozenset()) -> Iterator[str]:
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in seen:
+            for field in msgspec.structs.fields(kind):
+                if {int, float} & {field.type, *get_args(field.type)}:
+                    yield field.name
+                yield from numbers(field.type, seen | {kind})
+        for each in get_args(kind):
+            yield from numbers(each, seen)
+
+    assert set(numbers(file_type())) == set(BOUNDS)

@@ -12,8 +12,8 @@ import pytest
 
 from cockpit.clock import SystemClock
 from cockpit.commands.drill import start_world
+from cockpit.host.programs import safe_path
 from cockpit.mitigation.process import run
-from cockpit.programs import safe_path
 
 
 @pytest.fixture

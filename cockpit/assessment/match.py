@@ -98,6 +98,7 @@ def _match(
     holding = sum(s.symptom.weight for s in statuses if s.held)
     score = min(1.0, holding / weight) if weight > 0 else 0.0
     hidden = any(s.hidden for s in statuses) and all(s.held is None for s in statuses)
+    whole = score >= HOLDS and (runbook.any or all(s.held is not False for s in statuses))
     return Match(
         runbook=runbook,
         symptoms=statuses,
@@ -105,22 +106,39 @@ def _match(
         unknown=sum(1 for s in statuses if s.held is None),
         total=len(statuses),
         score=score,
-        whole=score >= HOLDS and (runbook.any or all(s.held is not False for s in statuses)),
+        whole=whole,
         pinned=runbook.id == pinned,
         held_back=held_back,
-        suspected=_suspected(runbook, signals) if hidden else "",
+        suspected="" if whole else _suspected(runbook, signals, defs, hidden=hidden),
     )
 
 
-def _suspected(runbook: Runbook, signals: Mapping[str, SignalStatus]) -> str:
-    """Name the cause that is seen, "" for none: it shows though none of its symptoms can."""
+def _suspected(
+    runbook: Runbook, signals: Mapping[str, SignalStatus], defs: Mapping[str, SignalDef], *, hidden: bool
+) -> str:
+    """Name the cause that is seen, "" for none: it shows though none of its symptoms can.
+
+    A service of which nothing runs is seen before any symptom of it, and where no symptom is read.
+    """
     own = {name for symptom in runbook.symptoms for name in symptom.witnesses}
     for cause in runbook.causes:
         for name in cause.signals:
             status = signals.get(name)
-            if name not in own and status is not None and status.level is Level.CRIT:
+            if status is None or status.level is not Level.CRIT:
+                continue
+            if (hidden and name not in own) or _gone(defs.get(name), status):
                 return f"{cause.text}: {status.reason}"
     return ""
+
+
+def _gone(definition: SignalDef | None, status: SignalStatus) -> bool:
+    """Tell whether a signal says that not one pod of a service is ready, and nobody stopped it."""
+    ready = definition is not None and (definition.value or "").startswith(READY)
+    return ready and status.value == 0.0
+
+
+#: The heads of the values that say how many of a service's pods are ready, or which share.
+READY = ("kubernetes.ready.", "kubernetes.share.")
 
 
 def _off(symptom: Symptom, signals: Mapping[str, SignalStatus]) -> bool:

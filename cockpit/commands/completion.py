@@ -169,10 +169,12 @@ def _contexts(line: Sequence[str]) -> Iterable[str]:
     """
     import yaml
 
+    from cockpit.host.files import read_text
+
     listed = _flag(line, "--kubeconfig") or os.environ.get("KUBECONFIG") or "~/.kube/config"
     for name in filter(None, listed.split(os.pathsep)):
         try:
-            document = yaml.safe_load(Path(name).expanduser().read_text("utf-8"))
+            document = yaml.safe_load(read_text(Path(name).expanduser()))
         except (OSError, UnicodeDecodeError, yaml.YAMLError):
             continue
         for context in document.get("contexts") or [] if isinstance(document, dict) else ():

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cockpit.text import counted
+from cockpit.text import counted, safe
 
 if TYPE_CHECKING:
     from cockpit.model.runbook import Runbooks
@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(file: str | None) -> int:
+    from cockpit.host.files import read_text
     from cockpit.runbooks import schema
     from cockpit.settings import ConfigProblem
 
@@ -53,9 +54,12 @@ def _check(file: str | None) -> int:
         text, origin = schema.packaged_text(), "runbooks.toml"
     else:
         try:
-            text, origin = Path(file).read_text("utf-8-sig"), file
+            text, origin = read_text(Path(file).expanduser(), "utf-8-sig"), file
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigProblem(f"cannot read {file}: {error}", "check the path and its encoding") from None
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise ConfigProblem(
+                f"cannot read {safe(file, 200)}: {safe(why, 200)}", "check the path and its encoding"
+            ) from None
     runbooks, problems = schema.check(text, origin)
     for problem in problems:
         print(problem)
@@ -70,6 +74,7 @@ def _check(file: str | None) -> int:
 
 
 def _alerts(runbooks: Runbooks, out: str | None) -> int:
+    from cockpit.host.files import open_to_write
     from cockpit.runbooks.alerts import rules
     from cockpit.settings import ConfigProblem
 
@@ -80,6 +85,10 @@ def _alerts(runbooks: Runbooks, out: str | None) -> int:
     path = Path(out).expanduser()
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing takes its place
+            with os.fdopen(open_to_write(path), "w", encoding="utf-8") as file:
+                file.write(text)
+            return 0
         part.write_text(text, "utf-8")
         part.replace(path)  # whole or not at all: Prometheus may read it any time
     except OSError as error:

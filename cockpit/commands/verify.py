@@ -123,6 +123,7 @@ def _bytes_of(name: str) -> bytes:
 
     Raises ConfigProblem.
     """
+    from cockpit.host.files import read_plain
     from cockpit.oracle.bundle_file import MOST_BYTES
     from cockpit.settings import ConfigProblem
     from cockpit.text import safe
@@ -133,8 +134,7 @@ def _bytes_of(name: str) -> bytes:
     if name == "-":
         return read(sys.stdin.buffer)
     try:
-        with Path(name).expanduser().open("rb") as file:
-            return read(file)
+        return read_plain(Path(name).expanduser())[: MOST_BYTES + 1]
     except OSError as error:
         raise ConfigProblem(f"cannot read {safe(name, 200)}: {safe(error.strerror, 120)}", "check the path") from None
 

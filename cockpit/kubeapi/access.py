@@ -21,8 +21,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cockpit.errors import nearest
+from cockpit.host.files import read_plain
 from cockpit.kubeapi.credentials import AccessProblem, Credentials, our_loader
-from cockpit.kubeapi.plain import ConfigEntry, authenticate, is_plain, relax
+from cockpit.kubeapi.plain import ConfigEntry, authenticate, certificate_there, is_plain, relax
 from cockpit.text import clean, safe
 
 __all__ = ["Access", "AccessProblem", "load_access"]
@@ -120,8 +121,7 @@ def _read(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        with path.open("rb") as file:
-            value = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        value = yaml.load(read_plain(path), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
@@ -315,8 +315,7 @@ def _proxy(configuration: Any, server: str) -> str | None:
 def _tls(configuration: Any) -> ssl.SSLContext:
     ca, cert, key = configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file
     for path in filter(None, (ca, cert, key)):
-        if not Path(path).is_file():
-            raise AccessProblem(f"certificate file {path} does not exist", "check the kubeconfig")
+        certificate_there(Path(path))
     try:
         context = ssl.create_default_context(cafile=ca or None)
     except (ssl.SSLError, OSError) as error:

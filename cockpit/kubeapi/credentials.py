@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.errors import CockpitError
-from cockpit.programs import safe_path
+from cockpit.host.files import read_plain
+from cockpit.host.programs import safe_path
 from cockpit.redaction.own import remember
 from cockpit.text import safe
 
@@ -92,8 +93,7 @@ def read_token(path: Path) -> str:
     Raises AccessProblem when it is missing or empty.
     """
     try:
-        with path.open("rb") as file:
-            token = file.read(_MOST_BYTES).decode("utf-8", "replace").strip()
+        token = read_plain(path, _MOST_BYTES).decode("utf-8", "replace").strip()
     except OSError as error:
         raise AccessProblem(
             f"cannot read token file {path}: {error.strerror}", "log in again or correct the kubeconfig"

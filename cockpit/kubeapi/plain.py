@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cockpit.host.files import check_plain, read_plain
 from cockpit.kubeapi.credentials import AccessProblem, Credentials, expires_at, read_token, run_plugin
 from cockpit.redaction.own import remember
 
@@ -58,8 +59,7 @@ class ConfigEntry:
         if not name:
             return None
         path = self.base / Path(str(name)).expanduser()
-        if not path.is_file():
-            raise AccessProblem(f"certificate file {path} does not exist", "check the kubeconfig")
+        certificate_there(path)
         return path
 
     def data(self, key: str) -> bytes | None:
@@ -74,6 +74,16 @@ class ConfigEntry:
             return base64.b64decode(str(text), validate=False)
         except (binascii.Error, ValueError) as error:
             raise AccessProblem(f"{key}-data in the kubeconfig is not base64", "get a new kubeconfig") from error
+
+
+def certificate_there(path: Path) -> None:
+    """Raises AccessProblem where a certificate's file is missing, or is none that can be read."""
+    try:
+        check_plain(path)
+    except FileNotFoundError:
+        raise AccessProblem(f"certificate file {path} does not exist", "check the kubeconfig") from None
+    except OSError as error:
+        raise AccessProblem(f"certificate file {path}: {error.strerror}", "check the kubeconfig") from None
 
 
 def is_plain(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> bool:
@@ -139,7 +149,7 @@ def relax(context: ssl.SSLContext, *, insecure: bool) -> None:
 
 
 def _read(path: Path | None) -> bytes | None:
-    return path.read_bytes() if path is not None else None
+    return read_plain(path) if path is not None else None
 
 
 def _client_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:

@@ -30,7 +30,7 @@ from cockpit.kubeapi.access import Access, AccessProblem
 from cockpit.kubeapi.client import KubeClient
 from cockpit.kubeapi.errors import KubeError
 from cockpit.mitigation.choices.live import offered, released_first
-from cockpit.mitigation.choices.preset import defaults
+from cockpit.mitigation.choices.preset import defaults, exhausted
 from cockpit.mitigation.cluster.anchor import JournalAnchor, compared
 from cockpit.mitigation.cluster.lease import Lease
 from cockpit.mitigation.cluster.times import THROTTLED_READ_S
@@ -380,6 +380,8 @@ class Executor:
 
     def _request(self, runbook: Runbook | None, step: Step, parameters: Mapping[str, str]) -> PlanRequest:
         given = {**defaults(step, self._runbooks, self._situation()), **parameters}
+        if left := exhausted(step, given, self._runbooks, self._situation()):
+            raise PlanProblem(left, "choose another step, or give the value: --param NAME=VALUE")
         return plan_request(runbook, step, given, self._runbooks, self._situation())
 
     async def _plan_part(

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cockpit.clock import Clock
-from cockpit.programs import safe_path
+from cockpit.host.programs import safe_path
 from cockpit.redaction.forms import KeyLines
 from cockpit.text import safe
 

@@ -335,7 +335,8 @@ class Match(msgspec.Struct, frozen=True):
     `score`: weight that holds over weight in all, unknown counting for none. `holds`: at least half
     of it does; `whole`: and nothing that is known speaks against it. `pinned`: it is the open
     incident's. `held_back`: why it does not lead though its symptoms hold. `recovers`: it held, and
-    symptoms of it recover. `suspected`: the cause of it that is seen while its symptoms are hidden.
+    symptoms of it recover. `suspected`: the cause of it that is seen while its symptoms are hidden,
+    or before they show, as of a service of which nothing runs.
     """
 
     runbook: Runbook
@@ -364,7 +365,8 @@ class Match(msgspec.Struct, frozen=True):
         """Return "3 of 3 symptoms" or "1 of 2 symptoms, 1 unknown", for example."""
         tail = f", {self.unknown} unknown" if self.unknown else ""
         if self.suspected:
-            return f"cause seen{tail}"
+            some = f"{self.held} of {self.total} symptoms, " if self.held else ""
+            return f"{some}cause seen{tail}"
         return f"{self.held} of {self.total} symptoms{tail}"
 
 

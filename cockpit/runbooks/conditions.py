@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 from cockpit.model.runbook import Condition, Step, Variable
@@ -26,8 +25,6 @@ def check_condition(condition: Condition, path: Path, names: Names, report: Repo
         report((*path, "text"), 'expected words that go on from "only if"')
     check_names(condition.signals, (*path, "signals"), names.signals, "signal", report)
     check_names(condition.one_of, (*path, "one-of"), names.signals, "signal", report)
-    if not 0 <= condition.hold < math.inf:
-        report((*path, "for"), "expected a number of seconds, 0 or more")
     if condition.hold and not (condition.signals or condition.one_of):
         report((*path, "for"), "expected only with `signals` or `one-of`")
     _value(condition, path, names, report)
@@ -46,6 +43,14 @@ def check_condition(condition: Condition, path: Path, names: Names, report: Repo
             report((*path, key), f"expected SERVICE:{'NAME' if key == 'capability' else 'VARIABLE'}, got {text!r}")
         else:
             check_names((service,), (*path, key), names.services, "service", report, single=True)
+    if condition.among is not None:
+        query, colon, label = condition.among.partition(":")
+        if condition.sets is None:
+            report((*path, "among"), "expected only with `sets`")
+        if not colon or not label:
+            report((*path, "among"), f"expected QUERY:LABEL, got {condition.among!r}")
+        else:
+            check_names((query,), (*path, "among"), names.queries, "query", report, single=True)
     if condition.scales is not None:
         check_names((condition.scales,), (*path, "scales"), names.services, "service", report, single=True)
 
@@ -53,8 +58,6 @@ def check_condition(condition: Condition, path: Path, names: Names, report: Repo
 def _value(condition: Condition, path: Path, names: Names, report: Report) -> None:
     bounds = (("at-least", condition.at_least), ("at-most", condition.at_most))
     for key, number in bounds:
-        if number is not None and not math.isfinite(number):
-            report((*path, key), "expected a finite number")
         if number is not None and condition.value is None:
             report((*path, key), "expected only with `value`")
     if condition.value is None:

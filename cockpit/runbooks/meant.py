@@ -26,7 +26,6 @@ _OF_A_KIND = ("service", "container", "replicas", "env", "image", "argv", "view"
 _RUNBOOK_ID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _STEP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SERVICE = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
-MOST_RUNBOOKS, MOST_REPLICAS, MOST_WEIGHT = 9999, 10_000, 1000
 
 
 def check_meant(found: Mapping[Path, msgspec.Struct], report: Report) -> None:
@@ -38,8 +37,6 @@ def check_meant(found: Mapping[Path, msgspec.Struct], report: Report) -> None:
             case Runbook():
                 _named(entry.id, _RUNBOOK_ID, "letters, digits, - and _, a letter first", (*path, "id"), report)
                 _worded(entry.title, (*path, "title"), report)
-                if not 1 <= entry.number <= MOST_RUNBOOKS:
-                    report((*path, "number"), f"expected a number from 1 to {MOST_RUNBOOKS}")
             case Step():
                 _step(entry, path, rows, report)
             case Cause() if entry.id is not None:
@@ -49,8 +46,6 @@ def check_meant(found: Mapping[Path, msgspec.Struct], report: Report) -> None:
                 before.append(entry.id)
             case Symptom():
                 _level(entry.at, entry.witnesses, (*path, "at"), rows, report)
-                if entry.weight > MOST_WEIGHT:
-                    report((*path, "weight"), f"expected at most {MOST_WEIGHT}")
             case Condition():
                 _condition(entry, path, rows, report)
             case Service():
@@ -111,9 +106,6 @@ def _condition(condition: Condition, path: Path, rows: _Rows, report: Report) ->
 
 
 def _variable(row: Variable, path: Path, report: Report) -> None:
-    for key, bound in (("minimum", row.minimum), ("maximum", row.maximum)):
-        if bound is not None and bound != bound:
-            report((*path, key), "expected a finite number")
     if row.values and row.type is not None:
         report((*path, "type"), "expected either `type` or `values`")
     for index, value in enumerate(row.values):
@@ -143,9 +135,7 @@ def _step(step: Step, path: Path, rows: _Rows, report: Report) -> None:
 def _replicas(step: Step, path: Path, rows: _Rows, report: Report) -> None:
     if isinstance(step.replicas, int):
         service = rows.found.get(("services", step.service or ""))
-        if step.replicas > MOST_REPLICAS:
-            report((*path, "replicas"), f"expected a number from 0 to {MOST_REPLICAS}")
-        elif isinstance(service, Service) and service.singleton and step.replicas > 1:
+        if isinstance(service, Service) and service.singleton and step.replicas > 1:
             report((*path, "replicas"), f"expected at most 1: {step.service} is a singleton")
     elif step.replicas is not None:
         for index, param in enumerate(step.params):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,6 @@ from cockpit.model.runbook import (
     Cause,
     ChecklistLine,
     Condition,
-    Query,
     Runbook,
     SignalDef,
     Stage,
@@ -25,6 +23,7 @@ from cockpit.model.runbook import (
     Variable,
 )
 from cockpit.model.step_kinds import STEP_KINDS
+from cockpit.runbooks.bounds import check_bounds
 from cockpit.runbooks.conditions import check_condition, check_unset
 from cockpit.runbooks.lines import Path
 from cockpit.runbooks.meant import check_meant
@@ -39,8 +38,6 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
         match entry:
             case SignalDef():
                 _signal(entry, path, names, report)
-            case Query():
-                _positive(entry, path, ("history", "max-age"), report)
             case Stage():
                 check_names((entry.headline,), (*path, "headline"), names.signals, "signal", report, single=True)
                 check_names(entry.signals, (*path, "signals"), names.signals, "signal", report)
@@ -63,19 +60,16 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
                 for index, name in enumerate(entry.one_of):
                     if name in (entry.signal, *entry.one_of[:index]):
                         report((*path, "one-of", index), f"expected each signal once, {name!r} is there twice")
-                if not 0 < entry.weight < math.inf:
-                    report((*path, "weight"), "expected a number above 0")
             case Validation():
                 check_names((entry.signal,), (*path, "signal"), names.signals, "signal", report, single=True)
                 if entry.only_with is not None:
                     check_names((entry.only_with,), (*path, "only-with"), names.signals, "signal", report, single=True)
-                _positive(entry, path, ("within", "tolerance", "share"), report)
                 if entry.expect == "near-baseline" and entry.signal in names.signals:
                     signal = found.get(("signals", entry.signal))
                     if isinstance(signal, SignalDef) and signal.normal_s is None:
                         words = f"expected a signal with `baseline` or `usual`: {entry.signal} has none"
                         report((*path, "expect"), words)
-                if not 0 <= entry.hold < entry.within:
+                if entry.hold >= entry.within:
                     report((*path, "hold"), "expected a number from 0 to below `within`")
             case Triage():
                 check_names(entry.signals, (*path, "signals"), names.signals, "signal", report)
@@ -88,16 +82,10 @@ def check_rules(found: Mapping[Path, msgspec.Struct], names: Names, report: Repo
                     check_names((entry.signal,), (*path, "signal"), names.signals, "signal", report, single=True)
             case _:
                 pass
+    check_bounds(found, report)
     _runbooks(found, report)
     check_meant(found, report)
     _items(raw, report)
-
-
-def _positive(entry: msgspec.Struct, path: Path, keys: tuple[str, ...], report: Report) -> None:
-    for key in keys:
-        value = getattr(entry, key.replace("-", "_"))
-        if value is not None and not 0 < value < math.inf:
-            report((*path, key), "expected a number above 0")
 
 
 def _signal(signal: SignalDef, path: Path, names: Names, report: Report) -> None:
@@ -106,9 +94,6 @@ def _signal(signal: SignalDef, path: Path, names: Names, report: Report) -> None
         report((*path, "value" if signal.promql else "promql"), f"expected either `promql` or `value`, got {got}")
     if signal.value is not None:
         check_value_name(signal.value, (*path, "value"), names, report)
-    for key, number in (("warn", signal.warn), ("crit", signal.crit), ("absent", signal.absent)):
-        if number is not None and not math.isfinite(number):
-            report((*path, key), "expected a finite number")
     if signal.warn is None and signal.crit is None:
         report((*path, "warn"), "missing: expected at least one of `warn` and `crit`")
     elif signal.warn is not None and signal.crit is not None:
@@ -118,11 +103,8 @@ def _signal(signal: SignalDef, path: Path, names: Names, report: Report) -> None
             report((*path, "warn"), f'expected {side} `crit` ({signal.crit:g}), as direction is "{signal.direction}"')
     if signal.only_with is not None:
         check_names((signal.only_with,), (*path, "only-with"), names.signals, "signal", report, single=True)
-    _positive(signal, path, ("max-age", "history", "baseline", "usual"), report)
     if signal.usual is not None and (signal.promql is None or signal.baseline is not None):
         report((*path, "usual"), "expected only with `promql`, and without `baseline`")
-    if not 0 <= signal.hold < math.inf:
-        report((*path, "for"), "expected a number of seconds, 0 or more")
     if signal.baseline is not None:
         if signal.promql is None:
             report((*path, "baseline"), "expected only with `promql`: other values have no history")

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from cockpit.host.files import read_text
 from cockpit.model.runbook import Condition, Query, Runbook, Runbooks, Service, SignalDef, Stage, Toggle, Variable
 from cockpit.runbooks.describe import describe as describe
 from cockpit.runbooks.lines import Lines, Path
@@ -93,7 +94,7 @@ def load(path: FilePath | str | None = None) -> Runbooks:
         return _packaged()
     origin = str(path)
     try:
-        text = FilePath(path).expanduser().read_text("utf-8-sig")
+        text = read_text(FilePath(path).expanduser(), "utf-8-sig")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return _instead((f"{safe(origin)}: cannot be read: {safe(reason, 200)}",), safe(origin))

@@ -34,8 +34,6 @@ def check_step(step: Step, path: Path, names: Names, report: Report) -> None:
     check_names(step.signals, (*path, "signals"), names.signals, "signal", report)
     check_direction(step, path, names, report)
     check_view(step.view, step.args, path, names, report)
-    if isinstance(step.replicas, int) and step.replicas < 0:
-        report((*path, "replicas"), "expected 0 or more")
     if isinstance(step.replicas, str) and not BRACES.fullmatch(step.replicas):
         report((*path, "replicas"), 'expected a number or "{param}"')
     if step.observes and not spec.runs_programs:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cockpit.mitigation.choices.effects import TAKEN, WAITING, effect
-from cockpit.mitigation.choices.preset import defaults, now_of, offers, presets
+from cockpit.mitigation.choices.preset import defaults, exhausted, now_of, offers, presets
 from cockpit.model.observed.cluster import Cluster, ConfigMap, ContainerTemplate, EnvVar
 from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Reading
@@ -130,3 +130,19 @@ def test_the_safe_value_stays_within_its_bounds() -> None:
     assert safe_value("lowers", "2", 16, 2, 256) is None
     assert safe_value("raises", "unlimited", 8, 1, 32) == 8
     assert safe_value("raises", "often", 8, 1, 32) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "words"),
+    [
+        ("3/reduce-concurrency", at("m0-submitter", {"M0_PUBLISH_CONCURRENCY": "1"}), "1 already: nothing lowers it"),
+        ("6/scale-ingestors", at("m0-ingestor", replicas=32), "32 already: nothing raises it further (at most 32)"),
+        ("6/scale-ingestors", at("m0-ingestor", replicas=12), ""),
+    ],
+)
+def test_where_nothing_goes_further_no_old_default_is_planned(name: str, now: Situation, words: str) -> None:
+    """B16, headless: it says so, as the form does; a given value is judged by the guards."""
+    _, step = PACKAGED.step(*name.split("/"))
+    said = exhausted(step, {}, PACKAGED, now)
+    assert words in said if words else not said
+    assert not exhausted(step, {param.name: "3" for param in step.params}, PACKAGED, now)

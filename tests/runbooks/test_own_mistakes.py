@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import msgspec
 import pytest
 
+from cockpit.model.runbook import Param
+from cockpit.runbooks.bounds import BOUNDS
 from cockpit.runbooks.schema import check, load, packaged_text
+from cockpit.runbooks.shape import ARRAYS, TABLES
 
 HEAD = '[[runbook]]\nid = "mine"\nnumber = 99\ntitle = "Mine"\n'
 STEP = HEAD + '[[runbook.mitigations]]\nid = "a"\ntitle = "A"\n'
@@ -27,8 +34,8 @@ WRONG = {
     "an id that is a number": (HEAD.replace('"mine"', '"6"'), 2, "id", "a letter first"),
     "an id of two words": (HEAD.replace('"mine"', '"my lag"'), 2, "id", "a letter first"),
     "no id of a step": (STEP.replace('id = "a"', 'id = ""') + 'kind = "evidence"', 6, "id", "a letter first"),
-    "a number below one": (HEAD.replace("99", "-3"), 3, "number", "from 1 to 9999"),
-    "a number beyond all": (HEAD.replace("99", "99999999999999999999999"), 3, "number", "from 1 to 9999"),
+    "a number below one": (HEAD.replace("99", "-3"), 3, "number", "from 1 to 9,999"),
+    "a number beyond all": (HEAD.replace("99", "99999999999999999999999"), 3, "number", "from 1 to 9,999"),
     "a title of nothing": (HEAD.replace('"Mine"', '" "'), 4, "title", "expected words"),
     "replicas of a restart": (
         STEP + 'kind = "restart"\nservice = "m0-quant"\nreplicas = 4',
@@ -44,7 +51,7 @@ WRONG = {
         "replicas",
         "at most 1: m0-submitter is a singleton",
     ),
-    "more pods than any cluster has": (SCALE + "replicas = 99999999999", 10, "replicas", "from 0 to 10000"),
+    "more pods than any cluster has": (SCALE + "replicas = 99999999999", 10, "replicas", "from 0 to 10,000"),
     "replicas by a word": (
         SCALE + 'replicas = "{n}"\nparams = [{ name = "n", type = "string" }]',
         11,
@@ -148,11 +155,11 @@ WRONG = {
         HEAD + 'symptoms = [{ text = "t", signal = "coverage", weight = 1e308 }]',
         5,
         "weight",
-        "at most 1000",
+        "from 0.01 to 1,000",
     ),
     "a value twice": ('[variables.X]\nvalues = ["a", "a"]', 2, "values[1]", "'a' is there twice"),
     "values and a type": ('[variables.X]\nvalues = ["a"]\ntype = "int"', 3, "type", "either `type` or `values`"),
-    "a bound that is no number": ('[variables.X]\ntype = "int"\nminimum = nan', 3, "minimum", "a finite number"),
+    "a bound that is no number": ('[variables.X]\ntype = "int"\nminimum = nan', 3, "minimum", "got nan"),
     "a service that no cluster can have": ('[services."M0 X"]\nrole = "x"', 1, "services.M0 X", "lower-case"),
     "PromQL of a range": (SIGNAL + 'promql = "x[5m]"', 4, "signals.x.promql", "a value at one time"),
     "PromQL that is a word": (SIGNAL + "promql = '\"x\"'", 4, "signals.x.promql", "a value at one time"),
@@ -200,3 +207,29 @@ def test_a_condition_of_one_toggle_of_many() -> None:
 
 def test_the_packaged_file_says_nothing_of_that() -> None:
     assert check(packaged_text(), "runbooks.toml")[1] == [] and load().problems == ()
+
+
+def test_every_number_of_the_file_has_bounds() -> None:
+    """B21: `history = 1e12`, `share = 7`: each number says what it may be."""
+
+    def numbers(kind: Any) -> Iterator[tuple[type[Any], str]]:
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            for field in msgspec.structs.fields(kind):
+                if {int, float} & {field.type, *get_args(field.type)} - {bool}:
+                    yield kind, field.name
+                yield from numbers(field.type)
+        for each in get_args(kind):
+            yield from numbers(each)
+
+    for kind, name in {one for row in (*TABLES.values(), *ARRAYS.values()) for one in numbers(row)}:
+        held = [BOUNDS[own][name] for own in kind.__mro__ if name in BOUNDS.get(own, {})]
+        free = (kind, name) == (Param, "default")  # what its own bounds say
+        assert held or free, f"{kind.__name__}.{name} may be any number"
+    for text, key in (
+        ("[signals.rpc-errors]\nhistory = 1e12", "history"),
+        (HEAD + 'validation = [{ text = "t", signal = "coverage", share = 7 }]', "share"),
+        (HEAD + 'validation = [{ text = "t", signal = "coverage", within = 1e9 }]', "within"),
+        ("[queries.api-p95]\nhistory = 0.001", "history"),
+    ):
+        _, problems = check(text, "mine.toml")
+        assert [p for p in problems if p.key.endswith(key) and "expected a" in p.expected and p.line], text

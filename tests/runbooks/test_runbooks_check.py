@@ -48,9 +48,9 @@ CASES = {
         "got both",
     ),
     "no threshold at all": ('[signals.x]\ntitle = "x"\npromql = "up"', 1, "signals.x.warn", "at least one of"),
-    "an infinite threshold": ("[signals.rpc-errors]\ncrit = inf", 2, "signals.rpc-errors.crit", "finite"),
-    "a negative time": ("[signals.rpc-errors]\nfor = -1", 2, "signals.rpc-errors.for", "0 or more"),
-    "a max-age of nothing": ("[queries.api-p95]\nmax-age = 0", 2, "queries.api-p95.max-age", "above 0"),
+    "an infinite threshold": ("[signals.rpc-errors]\ncrit = inf", 2, "signals.rpc-errors.crit", "got inf"),
+    "a negative time": ("[signals.rpc-errors]\nfor = -1", 2, "signals.rpc-errors.for", "from 0 to 86,400"),
+    "a max-age of nothing": ("[queries.api-p95]\nmax-age = 0", 2, "queries.api-p95.max-age", "from 1 to"),
     "an unknown value": (
         '[signals.x]\ntitle = "x"\ncrit = 1\nvalue = "kubernetes.happy"',
         4,
@@ -152,7 +152,7 @@ CASES = {
         STEP + 'kind = "scale"\nservice = "m0-quant"\nreplicas = -1',
         11,
         "runbook[mine].mitigations[0].replicas",
-        "0 or more",
+        "from 0 to 10,000",
     ),
     "a filter that is no regular expression": (
         STEP + 'kind = "view"\nview = "logs"\nargs = { filter = "(" }',

@@ -9,10 +9,11 @@ import pytest
 from cockpit.assessment.board import Board
 from cockpit.assessment.verdicts.conditions import Conditions, Known, status_of
 from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar, ReplicaSet, Workload
+from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Condition, Runbooks, Service
 from cockpit.model.signal import Level, SignalStatus
-from cockpit.model.situation import ToggleStatus
+from cockpit.model.situation import ConditionStatus, ToggleStatus
 from cockpit.runbooks.schema import load
 from cockpit.sources.inventory import Inventory
 from cockpit.sources.values import Snapshot
@@ -30,6 +31,7 @@ def known(
     services: dict[str, Service] | None = None,
     blind: bool = False,
     mono: float = 100.0,
+    board: Board | None = None,
 ) -> Known:
     cluster = Cluster(
         workloads={(w.namespace, w.name): w for w in workloads},
@@ -46,7 +48,7 @@ def known(
         toggles=toggles,
         kinds=kinds,
         namespaces=(NAMESPACE,),
-        snapshot=Snapshot(Board(), cluster, Inventory(), NOW, mono),
+        snapshot=Snapshot(board or Board(), cluster, Inventory(), NOW, mono),
         configured=frozenset({"kubernetes"}),
     )
 
@@ -95,6 +97,8 @@ def test_of_a_time() -> None:
     """3.mitigation.4 "if the outage persists": it must have held for so long, without a break."""
     held = Conditions()
     name = "signer-outage-persists"
+    well = status("signer-misses", Level.OK, 0.0, since=50.0)
+    assert held.measure(known(signals=(well,), mono=90.0))[name].held is False
 
     def at(mono: float, level: Level) -> bool | None:
         signal = status("signer-misses", level, 14.0, since=100.0)
@@ -106,6 +110,24 @@ def test_of_a_time() -> None:
     assert at(710.0, Level.OK) is False
     signal = status("signer-misses", Level.CRIT, 14.0, since=710.0)
     assert held.measure(known(signals=(signal,), mono=720.0))[name].held is False
+
+
+def test_a_run_that_has_just_begun_does_not_know_for_how_long() -> None:
+    """A one-shot run looks once: what it sees may have held for long, unless the history tells."""
+    name, signal = "signer-outage-persists", status("signer-misses", Level.CRIT, 14.0, warn=1.0, crit=5.0, since=100.0)
+    found = Conditions().measure(known(signals=(signal,), mono=103.0))[name]
+    assert found.held is None and "3 s of 10 min at least" in found.because
+
+    def by_history(*values: float) -> bool | None:
+        points = tuple((NOW - 15.0 * ago, value) for ago, value in reversed(list(enumerate(values))))
+        result = QueryResult((Sample({}, values[0]),), history=(History({}, points),), evaluated_at=NOW)
+        board = Board()
+        board.put(Reading("prometheus/signals/signer-misses", result, 102.0))
+        return Conditions().measure(known(signals=(signal,), mono=103.0, board=board))[name].held
+
+    assert by_history(*[14.0] * 45) is True
+    assert by_history(*[14.0] * 20, 0.0) is False
+    assert by_history(*[14.0] * 20) is None
 
 
 def test_of_scaling() -> None:
@@ -181,6 +203,24 @@ def test_of_what_is_set() -> None:
     assert held(EnvVar("M0_CONNECTORS_DISABLED", "")) is False
     assert held(EnvVar("M0_CONNECTORS_DISABLED", "sports")) is True
     assert held(EnvVar("M0_CONNECTORS_DISABLED", None, "configmap x/y")) is None
+
+
+def test_a_connector_that_nobody_has_takes_no_source_out() -> None:
+    """7.mitigation.2: a name that is no connector's is none that is off."""
+    condition = load().conditions["a-source-is-off"]
+
+    def held(value: str, *reporting: str) -> ConditionStatus:
+        container = ContainerTemplate("m0-ingestor", "i", (EnvVar("M0_CONNECTORS_DISABLED", value),))
+        board = Board()
+        result = QueryResult(tuple(Sample({"connector": each}, 1.0) for each in reporting))
+        board.put(Reading("prometheus/queries/lag-by-connector", result, 99.0))
+        workload = sample_workload(name="m0-ingestor", containers=(container,))
+        return status_of(condition, known(workload, board=board), ("sports",))
+
+    assert held("sports", "crypto").held is True, "it reported before it was taken out"
+    assert held("nonsense,sports", "crypto").because.endswith("of which there is sports")
+    assert held("nonsense", "crypto").held is None
+    assert held("", "crypto").held is False
 
 
 def test_of_a_toggle_and_of_a_value() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from cockpit.assessment.match import Recovering, held, match
+from cockpit.assessment.match import READY, Recovering, held, match
 from cockpit.model.runbook import Cause, Match, Runbook, Runbooks, SignalDef, Symptom, listed
 from cockpit.model.signal import Level, SignalStatus
-from cockpit.runbooks.schema import check
+from cockpit.runbooks.schema import check, load
 
 OK, WARN, CRIT, UNKNOWN = Level.OK, Level.WARN, Level.CRIT, Level.UNKNOWN
 
@@ -134,3 +134,18 @@ def test_only_a_runbook_that_held_recovers() -> None:
 def test_one_that_nobody_saw_hold_recovers_by_what_recovers() -> None:
     """U1: a cockpit that was started just after the cure."""
     assert _situations({"a": MENDS, "b": MENDS, "c": OK}, {"a": OK, "b": MENDS, "c": OK}) == [True, True]
+
+
+@pytest.mark.parametrize("service", sorted(load().services))
+def test_a_service_at_zero_holds_a_line_of_its_runbook_before_any_symptom(service: str) -> None:
+    """B15, of every service: what serves nobody is not OK, and its runbook is listed."""
+    packaged = load()
+    (ready,) = [n for n, s in packaged.signals.items() if s.value in [head + service for head in READY]]
+    assert any(ready in stage.signals for stage in packaged.stages), "no stage turns bad by it"
+    levels = {name: SignalStatus(name, name, OK, 1.0, "") for name in packaged.signals}
+    calm = {found.runbook.id for found in listed(match(packaged, levels))}
+    gone = {**levels, ready: SignalStatus(ready, ready, CRIT, 0.0, "%", "0 of 2 ready")}
+    found = [m for m in listed(match(packaged, gone)) if m.runbook.id not in calm]
+    assert found and found[0].suspected.endswith("0 of 2 ready") and "cause seen" in found[0].words
+    half = {**levels, ready: SignalStatus(ready, ready, CRIT, 40.0, "%", "2 of 5 ready")}
+    assert not any(m.suspected for m in match(packaged, half))

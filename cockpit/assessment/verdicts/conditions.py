@@ -6,16 +6,18 @@ What cannot be read makes a condition unknown, which never counts as held.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cockpit.assessment.baseline import amount
+from cockpit.assessment.baseline import amount, judge, merged
 from cockpit.assessment.imagehistory import runs
 from cockpit.assessment.usual.configs import changed_keys
 from cockpit.model.observed.cluster import Cluster, Workload
+from cockpit.model.observed.metrics import QueryResult
 from cockpit.model.plan import JournalLine
-from cockpit.model.reading import NOTHING_READ, Reading, kind_unknown
-from cockpit.model.runbook import Condition, Runbooks
+from cockpit.model.reading import NOTHING_READ, Reading, believed, kind_unknown, last_known
+from cockpit.model.runbook import Condition, Runbooks, SignalDef
+from cockpit.model.sections.order import names_of
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import ConditionStatus, ToggleStatus
 from cockpit.sources.families import FAMILIES
@@ -55,31 +57,92 @@ class Known:
 
 
 class Conditions:
-    """Remembers since when each of those that must hold for a time does."""
+    """Remembers since when each of those that must hold for a time does, and what was listed."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
+        self._refuted: set[str] = set()  # seen not to hold, and never unknown since
+        self._listed: dict[str, set[str]] = {}
 
     def measure(self, known: Known) -> dict[str, ConditionStatus]:
         """Return the status of every condition."""
+        for condition in known.runbooks.conditions.values():
+            if condition.among is not None:
+                seen = self._listed.setdefault(condition.among, set())
+                seen.update(sorted(listed_in(condition.among, known.snapshot))[: MOST_LISTED - len(seen)])
         return {name: self._lasting(name, one, known) for name, one in known.runbooks.conditions.items()}
 
     def _lasting(self, name: str, condition: Condition, known: Known) -> ConditionStatus:
-        found = status_of(condition, known)
-        if condition.hold <= 0 or found.held is not True:
+        found = status_of(condition, known, self._listed.get(condition.among or "", ()))
+        if condition.hold <= 0:
+            return found
+        if found.held is not True:
             self._since.pop(name, None)
+            (self._refuted.add if found.held is False else self._refuted.discard)(name)
             return found
         mono = known.snapshot.mono
         names = condition.signals or condition.one_of
-        began = [s.since for n in names if (s := known.signals.get(n)) is not None and s.since is not None]
+        deciding = [n for n in names if _at(known.signals.get(n), condition.at)]
+        began = [s.since for n in deciding if (s := known.signals.get(n)) is not None and s.since is not None]
         since = self._since.setdefault(name, max(began, default=mono))
-        lasted = mono - since
+        lasted, certain = mono - since, name in self._refuted
+        spans = [lasting(known.runbooks.signals.get(n), known.signals[n], condition.at, known) for n in deciding]
+        longest = (min if condition.signals else max)(spans, key=lambda one: one[0], default=(0.0, False))
+        if longest[0] > lasted:
+            lasted, certain = longest[0], longest[1]
         words = f"{found.because}, for {_minutes(lasted)} of {_minutes(condition.hold)}"
-        return ConditionStatus(lasted >= condition.hold, words)
+        if lasted >= condition.hold:
+            return ConditionStatus(True, words)
+        if certain or longest[1]:
+            return ConditionStatus(False, words)
+        return ConditionStatus(None, f"{words} at least: since when is not known")
 
 
-def status_of(condition: Condition, known: Known) -> ConditionStatus:
-    """Measure one condition now, whatever time it must hold for."""
+#: So many names of one list are remembered.
+MOST_LISTED = 256
+#: Between points of a history that lie farther apart nothing is known.
+GAP_S = 90.0
+
+
+def lasting(definition: SignalDef | None, status: SignalStatus, level: str, known: Known) -> tuple[float, bool]:
+    """Return for how long a signal has been at the level by its history, and whether that is all.
+
+    Of what has no history nothing is known: 0 seconds, and it may have been longer.
+    """
+    reading = known.snapshot.board.get(f"prometheus/signals/{status.name}")
+    if definition is None or definition.promql is None or reading is None:
+        return 0.0, False
+    result = last_known(believed(reading, known.snapshot.mono, QueryResult))
+    if result is None or result.evaluated_at is None:
+        return 0.0, False
+    points, shows, newest = merged(result.history, definition.direction), False, result.evaluated_at
+    began = newest
+    for at, value in reversed(points):
+        if began - at > GAP_S:
+            break
+        judged = judge(value, definition.direction, status.warn, status.crit)
+        if not (judged is Level.CRIT if level == "crit" else judged.bad if level == "warn" else judged is Level.OK):
+            shows = True
+            break
+        began = min(began, at)
+    return newest - began, shows
+
+
+def listed_in(among: str, snapshot: Snapshot) -> set[str]:
+    """Return the values of a query's label, now and in what is kept of it."""
+    query, _, label = among.partition(":")
+    result = last_known(believed(snapshot.board.get(f"prometheus/queries/{query}"), snapshot.mono, QueryResult))
+    if result is None:
+        return set()
+    rows = [*(sample.labels for sample in result.samples), *(series.labels for series in result.history)]
+    return {labels[label] for labels in rows if label in labels}
+
+
+def status_of(condition: Condition, known: Known, listed: Collection[str] = ()) -> ConditionStatus:
+    """Measure one condition now, whatever time it must hold for.
+
+    `listed`: what `among` named before.
+    """
     if condition.signals or condition.one_of:
         return _of_signals(condition, known.signals)
     if condition.value is not None:
@@ -93,7 +156,9 @@ def status_of(condition: Condition, known: Known) -> ConditionStatus:
     service, _, name = (condition.capability or condition.changed or condition.sets or "").partition(":")
     if condition.capability is not None:
         return _capable(service, name, known)
-    return _changed(service, name, known) if condition.changed is not None else _set(service, name, known)
+    if condition.changed is not None:
+        return _changed(service, name, known)
+    return _set(service, name, known, condition.among, listed)
 
 
 def _of_signals(condition: Condition, signals: Mapping[str, SignalStatus]) -> ConditionStatus:
@@ -202,7 +267,10 @@ def _changed(service: str, variable: str, known: Known) -> ConditionStatus:
     return ConditionStatus(None if ago is None else ago <= RECENT_CHANGE_S, words)
 
 
-def _set(service: str, variable: str, known: Known) -> ConditionStatus:
+def _set(
+    service: str, variable: str, known: Known, among: str | None = None, listed: Collection[str] = ()
+) -> ConditionStatus:
+    """Tell whether a variable is set: with `among` only to names that there are."""
     found = known.workload(service)
     if isinstance(found, str):
         return ConditionStatus(None, found)
@@ -210,7 +278,14 @@ def _set(service: str, variable: str, known: Known) -> ConditionStatus:
     if held is not None and held.value is None:
         return ConditionStatus(None, f"{variable} comes from {held.source or 'elsewhere'}")
     value = held.value if held is not None else None
-    return ConditionStatus(bool(value), f"{variable} is {value}" if value else f"{variable} is not set")
+    if not value or among is None:
+        return ConditionStatus(bool(value), f"{variable} is {value}" if value else f"{variable} is not set")
+    there = listed_in(among, known.snapshot) | set(listed)
+    real = [name for name in names_of(value) if name in there]
+    if real:
+        return ConditionStatus(True, f"{variable} is {safe(value, 80)}, of which there is {safe(', '.join(real), 80)}")
+    of = f"known are {safe(', '.join(sorted(there)), 80)}" if there else "which there are is not known"
+    return ConditionStatus(None, f"{variable} is {safe(value, 80)}: {of}")
 
 
 def _unusual(name: str, known: Known) -> ConditionStatus:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cockpit.host.files import read_plain
 from cockpit.incident.evidence.redaction import redacted
 from cockpit.journal.state_files import make_own
 from cockpit.text import counted, safe
@@ -189,7 +190,7 @@ def verify(path: Path) -> tuple[list[str], dict[str, Any]]:
     """
     if path.stat().st_size > _VERIFY_LIMIT:
         return [f"larger than a bundle can be ({_VERIFY_LIMIT} bytes)"], {}
-    data = path.read_bytes()
+    data = read_plain(path, _VERIFY_LIMIT)
     problems: list[str] = []
     found: dict[str, bytes] = {}
     try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cockpit.errors import UsageProblem
+from cockpit.host.files import open_to_write
 from cockpit.incident.actions import HOW_TO_OPEN, IncidentProblem
 from cockpit.incident.checklist import checklist
 from cockpit.incident.flight_recorder import read
@@ -70,6 +71,5 @@ def write(path: Path, text: str) -> None:
 
     Raises OSError.
     """
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
+    with os.fdopen(open_to_write(path), "w", encoding="utf-8") as file:
         file.write(text)

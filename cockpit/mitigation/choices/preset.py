@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cockpit.mitigation.choices.effects import effect
@@ -47,6 +47,23 @@ def defaults(step: Step, runbooks: Runbooks, situation: Situation | None) -> dic
     found = presets(step, runbooks, (), situation)
     known = {p.name for p in step.params if p.default is not None or p.choices_from in WORKED_OUT}
     return {name: value for name, value in found.items() if name in known}
+
+
+def exhausted(step: Step, given: Mapping[str, str], runbooks: Runbooks, situation: Situation | None) -> str:
+    """Say why nothing can be put for a parameter that is not given: its target went all the way.
+
+    Then the runbook's default would move it the other way; "" where something can.
+    """
+    found = presets(step, runbooks, (), situation)
+    for param in step.params:
+        now = _now(step, param, situation)
+        if param.default is None or param.name in given or param.name in found or now is None:
+            continue
+        bound = param.minimum if step.direction == "lowers" else param.maximum
+        end = "" if bound is None else f" ({'at least' if step.direction == 'lowers' else 'at most'} {bound})"
+        what = param.title or param.name
+        return f"{what} {'is' if now else 'are'} {now or 'empty'} already: nothing {step.direction} it further{end}"
+    return ""
 
 
 def offers(

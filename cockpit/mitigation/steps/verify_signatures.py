@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.assessment.signerset import disagreement_over_set
+from cockpit.host.files import read_plain
 from cockpit.mitigation.kind import Draft
 from cockpit.mitigation.outcome import Outcome
 from cockpit.mitigation.problem import PlanProblem
@@ -101,8 +102,7 @@ async def _read(path: str, context: StepContext) -> bytes:
         return found.data.raw
 
     def read() -> bytes:
-        with Path(path).expanduser().open("rb") as file:
-            return file.read(_MOST)
+        return read_plain(Path(path).expanduser())[:_MOST]
 
     try:
         return await asyncio.to_thread(read)

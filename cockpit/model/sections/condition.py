@@ -16,7 +16,8 @@ class Condition(Entry, frozen=True, kw_only=True):
     (warn: at least warn), and have been for `for` seconds; `one-of`, of which one must; `value` of
     a source, within `at-least` and `at-most`; `toggle`, which must be one of `is`; `capability`, as
     `SERVICE:NAME`; `scales`, a service of which more may run; `changed`, as `SERVICE:VARIABLE`, of
-    which another value ran before; `sets`, as `SERVICE:VARIABLE`, which is set to something;
+    which another value ran before; `sets`, as `SERVICE:VARIABLE`, which is set to something
+    (with `among`, as `QUERY:LABEL`: to one at least of that label's values);
     `unusual`, a ConfigMap of which a key is not as usual.
     """
 
@@ -34,6 +35,7 @@ class Condition(Entry, frozen=True, kw_only=True):
     scales: str | None = None
     changed: str | None = None
     sets: str | None = None
+    among: str | None = None
     unusual: str | None = None
 
     #: The keys of which a condition has exactly one.

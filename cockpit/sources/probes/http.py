@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from cockpit.errors import CockpitError
+from cockpit.host.files import plain
 from cockpit.kubeapi.bounds import BodyProblem, whole
 from cockpit.kubeapi.network import causes, words
 from cockpit.model.observed.probe import Certificate
@@ -219,7 +220,7 @@ def open_context(ca_file: str | None, *, section: str) -> ssl.SSLContext:
     Raises ProbeProblem.
     """
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        return ssl.create_default_context(cafile=plain(ca_file))
     except (OSError, ssl.SSLError) as error:
         raise ProbeProblem(
             f"CA file {safe(ca_file, 200)}: {error.strerror or error}", f"correct [{section}] ca-file"

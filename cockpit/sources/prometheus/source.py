@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlencode
 import aiohttp
 
 from cockpit.clock import Clock
+from cockpit.host.files import plain
 from cockpit.kubeapi.bounds import MB, BodyProblem, whole
 from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Fault, Reading, SourceState
@@ -198,7 +199,7 @@ class PrometheusSource:
         context: ssl.SSLContext | None = None
         if self._base.startswith("https://"):
             try:
-                made = ssl.create_default_context(cafile=address.ca_file)
+                made = ssl.create_default_context(cafile=plain(address.ca_file))
             except (OSError, ssl.SSLError) as error:
                 raise PromFault(
                     SourceState.DOWN, f"CA file {address.ca_file}: {error.strerror or error}", "correct the CA file"

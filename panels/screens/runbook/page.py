@@ -73,7 +73,8 @@ def page(match: Match, situation: Situation) -> list[Para]:
     if state.paused:
         lines.append(para((f"{len(state.paused)} of {state.markets or '?'} markets are paused", "warn")))
     if match.suspected:
-        lines.append(para((f"a cause is seen, though no symptom can show: {match.suspected}", "warn")))
+        though = ", though no symptom can show" if match.hidden else ""
+        lines.append(para((f"a cause is seen{though}: {match.suspected}", "warn")))
     behind = [str(m.runbook.number) for m in situation.matches if m.hidden and m.runbook.id != runbook.id]
     if match.holds and behind:
         words = f"not known, as nothing is tried that could show it: runbook{'s' if len(behind) > 1 else ''} "
