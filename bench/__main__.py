@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bench.chain import measured
+from bench.charts import charted
 from bench.pane import Pane
 
 COCKPIT = [sys.executable, "-m", "cockpit.cli"]
@@ -170,6 +171,18 @@ def steady(where: dict[str, Any]) -> None:
         row("memory, 50 pods", f"{memory:.0f} MB", "<= 110 MB", memory <= 110)
 
 
+def chart(where: dict[str, Any]) -> None:
+    with pane([*COCKPIT, "--config", where["config"]]) as shown:
+        took, bare, after = charted(shown, where)
+    row(
+        "a chart, from its key to its last byte",
+        f"{took * 1000:.0f} ms, Prometheus {bare * 1000:.0f} ms",
+        "<= 150 ms beyond Prometheus' answer",
+        took - bare <= 0.15,
+    )
+    row("bytes to the terminal, a chart of 5 minutes", f"{after / 1000:.2f} kB/s", "<= 1 kB/s", after <= 1000)
+
+
 def answer(where: dict[str, Any]) -> None:
     from cockpit.commands.settings import runbooks_of
     from cockpit.commands.status import first_situation
@@ -317,6 +330,7 @@ def main() -> int:
         first_frame(where["config"])
         first_pods(where)
         steady(where)
+        chart(where)
         refresh(where)
         answer(where)
         pulse(where)

@@ -68,7 +68,7 @@ def test_the_cursor_reads_in_the_unit_and_with_all_digits() -> None:
 
 def test_an_empty_answer_is_unknown_and_never_a_line_at_zero() -> None:
     lines = picture(chart(), Options(), 80, 24)
-    assert "? nothing was read in this time" in plain(lines[0]) and not BRAILLE.search(text(lines))
+    assert "? at none of these times is there a value" in plain(lines[0]) and not BRAILLE.search(text(lines))
 
 
 def test_limits_what_is_usual_and_marks_have_words() -> None:
@@ -178,7 +178,7 @@ async def test_a_point_that_comes_repaints_a_few_cells_only() -> None:
         from panels.kit.spans import changed
 
         cells = [
-            span for old, new in zip(before[1:], view.lines._drawn[1:], strict=True) if (span := changed(old, new))
+            span for old, new in zip(before[3:], view.lines._drawn[3:], strict=True) if (span := changed(old, new))
         ]
         assert axis("1 h", END) == axis("1 h", END + 15.0)
         assert sum(end - begin for begin, end in cells) <= 48 * 8 * 3, cells

@@ -30,7 +30,8 @@ Answer = tuple[tuple[History, ...], tuple[str, ...]]
 Ranged = Callable[[str, float, float, float], Awaitable[Answer]]
 
 #: What is newest is asked for at least this far apart, at most that far.
-_EVERY_S = (5.0, 60.0)
+_EVERY_S = (10.0, 60.0)
+_FRESH_S = 15.0  # the first picture ends no longer ago than this
 _AGAIN_S = 15.0  # after a question without an answer
 #: The newest points are asked for once more: what a late scrape brings belongs to them.
 _ANEW_S = 30.0
@@ -88,6 +89,7 @@ class _Following:
         self._step = RANGES[range_][1]
         self._kept: Kept | None = None
         self._ended = -math.inf  # the last point that was asked for
+        self._anchor = 0.0  # one of the points: at first the newest there can be, however far they are apart
         self._behind = 0.0
         self._stopped = False
         self._task: asyncio.Task[Any] | None = None
@@ -127,12 +129,12 @@ class _Following:
             return
         self._behind = self._measured_behind()
         now = self._owner._clock.wall() + self._behind
-        start, end = axis(self.now.range, now)[0], math.floor(now / self._step) * self._step
+        start, end = self._times(now)
         anew = max(start, self._ended - max(_ANEW_S, 2 * self._step))
-        if self._kept is None or end < self._ended - self._step:  # the first time, or a clock was put back
-            self._kept, anew = None, start
+        if self._kept is None:
+            anew = start
         self._say(asked_at=self._owner._clock.mono())
-        begin = math.ceil(anew / self._step) * self._step
+        begin = end - math.floor((end - anew) / self._step) * self._step
         found, warnings = await self._owner._ranged(row.promql, begin, end, self._step)
         if self._kept is None:
             self._kept = keep(found, self.now.range, direction)
@@ -140,6 +142,14 @@ class _Following:
             self._kept = grown(self._kept, found, self.now.range, (start, begin), direction)
         self._ended = end
         self._answer(self._chart(start, end, direction, f"Prometheus: {row.promql}", warnings))
+
+    def _times(self, now: float) -> tuple[float, float]:
+        """Return where the axis begins, and the newest of the points."""
+        apart = min(self._step, _FRESH_S)
+        if self._ended == -math.inf or now < self._ended - self._step:  # the first time, or a clock was put back
+            self._anchor, self._kept = math.floor(now / apart) * apart, None
+        end = self._anchor + math.floor((now - self._anchor) / self._step) * self._step
+        return axis(self.now.range, now)[0], end
 
     def _measured_behind(self) -> float:
         """Return how far this machine's clock is behind Prometheus', by its newest answer."""
@@ -155,9 +165,10 @@ class _Following:
 
     def _own_chart(self, of: ChartOf, direction: str) -> Chart:
         own, now = self._owner._own, self._owner._clock.wall()
-        start, end = axis(self.now.range, now)[0], math.floor(now / self._step) * self._step
+        start, end = self._times(now)
         points = own.points(of.name, start, end, self._step)
         self._kept = keep([History({}, points)] if points else [], self.now.range, direction)
+        self._ended = end
         since = "not yet" if own.since is None else _hour(own.since)
         return self._chart(start, end, direction, f"since {since}, when this cockpit began: nobody else keeps it", ())
 

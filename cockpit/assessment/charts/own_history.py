@@ -77,8 +77,8 @@ class OwnHistory:
         """
         fine, coarse = self._rings.get(name) or (_Ring(*_TIERS[0]), _Ring(*_TIERS[1]))
         found = []
-        for place in range(math.ceil(start / step), math.floor(end / step) + 1):
-            when = place * step
+        for place in range(math.floor((end - start) / step), -1, -1):
+            when = end - place * step
             value = fine.at(when, max(step, fine.every_s * _REACH))
             if value is None and fine.times and when < fine.times[0]:
                 value = coarse.at(when, max(step, coarse.every_s * _REACH))

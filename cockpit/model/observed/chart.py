@@ -22,8 +22,9 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
 FIRST_RANGE: Final = "1 h"
 #: Lines that are drawn at once: no more can be told apart.
 MOST_TRACES: Final = 8
-#: The axis goes on for so much of the range at a time: between, only what is new is drawn.
-_ROOM: Final = 0.1
+#: The axis goes on for so much of the range, and so many seconds, at a time: between, only what is
+#: new is drawn.
+_ROOM: Final = (0.1, 60.0)
 
 
 class ChartOf(msgspec.Struct, frozen=True):
@@ -92,9 +93,9 @@ class ChartNow(msgspec.Struct, frozen=True):
 def axis(range_: str, end: float) -> tuple[float, float]:
     """Return the first and the last second of the axis.
 
-    It moves by a tenth of the range at a time, so that most of a picture stays as it is.
+    It moves by a tenth of the range, or a minute, at a time, so that most of a picture stays.
     """
     span, _ = RANGES[range_]
-    room = span * _ROOM
+    room = max(span * _ROOM[0], _ROOM[1])
     last = math.floor(end / room + 1.0) * room
     return last - span - room, last

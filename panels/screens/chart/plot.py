@@ -18,7 +18,7 @@ from panels.screens.chart.scale import Scale, scale, tick_words, time_ticks
 
 LETTERS = "abcdefgh"
 #: A span of the picture is at most so wide: what changes is sent, not the whole row.
-_PIECE = 8
+_PIECE = 4
 _LABEL = 10
 _ENTRY = 30
 #: Around what is usual: a proof of "near-baseline" holds within so much of it.
@@ -110,7 +110,8 @@ class _Plot:
     def __init__(self, chart: Chart, options: Options, scaled: Scale, at: float, width: int, height: int) -> None:
         self._options, self._scale, self._width, self._height = options, scaled, width, height
         self._start, self._end = axis(chart.range, chart.end)
-        self._cursor = self._column(at, width)
+        # at the newest point none is drawn: all of it would be sent anew with each that comes
+        self._cursor = self._column(at, width) if options.at is not None else -1
         self._marks = {self._column(mark.at, width) for mark in options.marks}
         self._numbers = _numbered(options.marks, lambda mark: self._column(mark.at, width))
         self._canvas = Canvas(width, height, letters=options.letters)
@@ -224,7 +225,7 @@ def exact(number: float | None, unit: str) -> tuple[str, str]:
 def _readout(chart: Chart, options: Options, at: float, width: int) -> Line:
     when = clock(at) if chart.step_s < 1800 else f"{_day(at)} {clock(at)[:5]}"
     if not chart.traces:
-        return ((f" {when} UTC  ", "bold"), ("? nothing was read in this time", "unknown"))
+        return ((f" {when} UTC  ", "bold"), ("? at none of these times is there a value", "unknown"))
     trace = chart.traces[min(options.chosen, len(chart.traces) - 1)]
     shown, digits = exact(reading(trace, at, chart.step_s), options.unit)
     name = f"{trace.name}  " if trace.name else ""
