@@ -31,6 +31,7 @@ from cockpit.text import safe
 
 if TYPE_CHECKING:
     from cockpit.assessment.assessor import Assessor
+    from cockpit.assessment.changes.onsets import OnsetReader
     from cockpit.assessment.usual.kept import KeptBaselines
     from cockpit.kubeapi.access import Access
     from cockpit.kubeapi.client import KubeClient
@@ -344,15 +345,16 @@ class Engine:
                 await asyncio.sleep(FIRST_ASSESS_EVERY_S * 10)
                 self.board.drop("kubernetes/look")
 
-    def _load_assessor(self) -> tuple[type[Assessor], Runbooks]:
+    def _load_assessor(self) -> tuple[type[Assessor], OnsetReader, Runbooks]:
         from cockpit.assessment.assessor import Assessor
+        from cockpit.assessment.changes.onsets import OnsetReader
 
-        return Assessor, self._runbooks()
+        return Assessor, OnsetReader(self.prometheus, self._clock.mono), self._runbooks()
 
     async def _assess_forever(self) -> None:
         assessor: Assessor | None = None
         await _until(self._asking, PODS_FIRST_S)  # what judges the answer is loaded while the question is on its way
-        make, runbooks = await asyncio.to_thread(self._load_assessor)
+        make, dating, runbooks = await asyncio.to_thread(self._load_assessor)
         saving: asyncio.Task[None] | None = None
         await _until(self._answered, EMPTY_AFTER_S)
         while True:
@@ -360,7 +362,8 @@ class Engine:
                 assessor = await asyncio.to_thread(self._assessor, make, runbooks)
             looked = self._looked.is_set()
             self._changed.clear()
-            self.situation = assessor.assess(self.board, **self._mitigations())
+            self.situation = assessor.assess(self.board, **self._mitigations(), dated=dating.known)
+            dating.follow(self.situation)
             self.own_history.note(self.situation)
             if self.kept is not None and self.kept.due() and (saving is None or saving.done()):
                 saving = asyncio.create_task(asyncio.to_thread(self.kept.save))

@@ -85,18 +85,29 @@ async def rig(
     without: frozenset[str] = frozenset(),
     off_s: float = 0.0,
     history_s: float = HISTORY_S,
+    aged_s: float | None = None,
+    decoys: int = 0,
 ) -> AsyncIterator[Rig]:
     """Start both; the cockpit has looked once at everything when it is handed over.
 
     Everything runs in the caller's loop, and the world moves on with its time. `wire`: with TLS and
     a real PostgreSQL, for which the loop must be one of real sockets. `without`: sources that are
     configured and cannot be reached, of "prometheus" and "solana". `off_s`: how much the cockpit's
-    clock is off. `history_s`: how long the world has been there.
+    clock is off. `history_s`: how long the world has been there. `aged_s`: how old the incident is
+    then, by default as old as the scenario says. `decoys`: harmless changes around it.
     """
     random.seed(seed)
     loop = asyncio.get_running_loop()
     async with Drill(
-        scenario, seed=seed, speed=0, start_at=START, tls=wire, postgres=wire, history_s=history_s
+        scenario,
+        seed=seed,
+        speed=0,
+        start_at=START,
+        tls=wire,
+        postgres=wire,
+        history_s=history_s,
+        aged_s=aged_s,
+        decoys=decoys,
     ) as drill:
         await drill.database_up()
         clock = LoopClock(loop, START + off_s - loop.time())

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from cockpit.assessment.board import Board
+from cockpit.assessment.changes.overview import Given, Overview
 from cockpit.assessment.clocks import Clocks, newest_clock
 from cockpit.assessment.crosscheck import CrossCheck
 from cockpit.assessment.lights import lights
@@ -23,6 +24,7 @@ from cockpit.assessment.verdicts.conditions import Conditions, Known
 from cockpit.assessment.verdicts.stages import Marked, stages
 from cockpit.clock import Clock
 from cockpit.model.incident import IncidentNow
+from cockpit.model.observed.changes import Onset
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
 from cockpit.model.reading import Reading, believed, last_known
@@ -78,6 +80,7 @@ class Assessor:
         self._crosscheck = CrossCheck()
         self._conditions = Conditions()
         self._clocks = Clocks()
+        self._overview = Overview()
         self._merged: dict[str, tuple[tuple[Any, ...], Mapping[Any, Any]]] = {}
         self._services: tuple[ServiceStatus, ...] = ()
         self._services_of: tuple[int, Any, frozenset[str]] | None = None
@@ -97,9 +100,11 @@ class Assessor:
         notices: tuple[str, ...] = (),
         journals_unread: tuple[str, ...] = (),
         incident: IncidentNow | None = None,
+        dated: tuple[Mapping[str, Onset], str] = ({}, ""),
     ) -> Situation:
         """Return the situation now.
 
+        `dated`: when bad signals left their bands, by a long history, and why that is not known.
         Never raises for what is on the board.
         """
         wall, mono = self._clock.wall(), self._clock.mono()
@@ -128,6 +133,25 @@ class Assessor:
         matches = self._recovering.mark(matches, signals)
         if state.state is PublishingState.ON and any(m.runbook.id == STOPS and m.whole for m in matches):
             state = msgspec.structs.replace(state, state=PublishingState.BROKEN)
+        stages_now = self._marked.settle(stages(self._runbooks, signals), mono)
+        changes = self._overview.update(
+            Given(
+                runbooks=self._runbooks,
+                cluster=cluster,
+                kinds=kinds,
+                solana=solana,
+                alerts=alerts or (),
+                journal=journal,
+                signals=signals,
+                stages=stages_now,
+                matches=matches,
+                seen=self._evaluator.onsets,
+                dated=dated[0],
+                trouble=dated[1],
+                now=now,
+                mono=mono,
+            )
+        )
         return Situation(
             wall=wall,
             mono=mono,
@@ -144,7 +168,8 @@ class Assessor:
             alerts_read=alerts is not None,
             sources=lights(board, mono, self._configured),
             signals=signals,
-            stages=self._marked.settle(stages(self._runbooks, signals), mono),
+            stages=stages_now,
+            changes=changes,
             matches=matches,
             publishing=state,
             conditions=self._conditions.measure(

@@ -41,7 +41,7 @@ from cockpit.sources.kubernetes.values import BLAMED
 from cockpit.sources.paused_markets import NONE_PAUSED, PausedMarkets
 from cockpit.sources.prometheus.queries import companions
 from cockpit.sources.registry import sources
-from cockpit.sources.values import Snapshot, Values
+from cockpit.sources.values import Onset, Snapshot, Values
 
 #: Values that are made of when other signals turned bad.
 AGAINST_ONSETS = frozenset(f"kubernetes.{name}" for name in BLAMED)
@@ -86,6 +86,7 @@ class Evaluator:
         self._configured = configured
         self._inventory = inventory or Inventory()
         self._kept = kept
+        self.onsets: Mapping[str, Onset] = {}  # of what was bad when it was evaluated last
         self._memory = {name: _Memory() for name in runbooks.signals}
         self._beside = companions(runbooks)
         # What is held against the onset of others comes after them.
@@ -144,6 +145,7 @@ class Evaluator:
             statuses[name] = memory.status = memory.held.settle(name, signal, raw, memory.spark, mono)
             if statuses[name].level.bad and signal.value not in _OF_RELEASES:
                 snapshot.onsets[name] = onset_of(signal, memory.held, memory.points, raw, mono, cluster_now)
+        self.onsets = snapshot.onsets
         return {name: statuses[name] for name in self._runbooks.signals}
 
     def _fresh(self, name: str, signal: SignalDef, raw: Raw, board: Board, mono: float) -> Fresh | None:

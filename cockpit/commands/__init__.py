@@ -27,6 +27,7 @@ COMMANDS = (
     CommandSpec("live", "the cockpit on a cluster (what `m0-cockpit` alone does)"),
     CommandSpec("drill", "the cockpit on an embedded world with an incident in it"),
     CommandSpec("status", "one look without a screen: sources, signals, stages, runbooks"),
+    CommandSpec("changes", "what was changed, by whom, and what explains the incident; the best explanation first"),
     CommandSpec("run", "carry out one step of a runbook: same plan, guards, journal and proof"),
     CommandSpec("runbooks", "check, list or show the runbooks; alert rules made of them"),
     CommandSpec("verify", "a bundle's signatures, hashes and threshold, against the active signer set"),

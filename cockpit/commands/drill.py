@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 30.0
 END_WITHIN_S = 3.0
 DEFAULT_SEED = 7
+MOST_DECOYS = 200
 #: Below the state directory: what each drill has left, the newest of them.
 DRILLS, MOST_KEPT = "drills", 20
 KEPT_FOR = (".md", ".tar", ".gz", ".tgz")
@@ -66,6 +67,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, metavar="N", help=f"same seed, same world (default {DEFAULT_SEED}; --surprise: any)"
     )
     parser.add_argument(
+        "--decoys", type=int, default=0, metavar="N", help="harmless changes of all kinds around what did it"
+    )
+    parser.add_argument(
         "--postgres",
         action=argparse.BooleanOptionalAction,
         help="with a real PostgreSQL, where the extra m0-cockpit[drill] is installed (default)",
@@ -89,19 +93,29 @@ def run(args: argparse.Namespace) -> int:
     speed = 1.0 if args.speed is None else args.speed
     if not 0.1 <= speed <= 100:
         raise UsageProblem(f"--speed {speed:g} is out of bounds", "give 0.1 to 100")
+    if not 0 <= args.decoys <= MOST_DECOYS:
+        raise UsageProblem(f"--decoys {args.decoys} is out of bounds", f"give 0 to {MOST_DECOYS}")
     if args.serve:
         from cockpit.drill.school.control_client import CONTROLS
         from cockpit.drill.serving import serve_forever
 
         control = state_dir() / CONTROLS / f"{os.getpid()}.json"
-        return serve_forever(name, seed=seed, speed=speed, parent=args.parent, postgres=args.postgres, control=control)
+        return serve_forever(
+            name,
+            seed=seed,
+            speed=speed,
+            parent=args.parent,
+            postgres=args.postgres,
+            control=control,
+            decoys=args.decoys,
+        )
     why = terminal.problem()
     if why is not None:
         print(f"m0-cockpit: {why}", file=sys.stderr)
         return NO_TERMINAL
     given = "surprise" if args.surprise else name  # not even `ps` tells
     kept = state_dir() / DRILLS / time.strftime(f"%Y%m%dT%H%M%SZ-{given}", time.gmtime())
-    world, where = start_world(given, seed=seed, speed=speed, postgres=args.postgres)
+    world, where = start_world(given, seed=seed, speed=speed, postgres=args.postgres, decoys=args.decoys)
     try:
         settings = load_settings(config=where["config"], read_only=args.read_only, runbooks=args.runbooks_file)
         make_own(kept)
@@ -294,7 +308,7 @@ def _steer(args: argparse.Namespace) -> int:
 
 
 def start_world(
-    name: str, *, seed: int, speed: float, postgres: bool = False
+    name: str, *, seed: int, speed: float, postgres: bool = False, decoys: int = 0
 ) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Start `drill --serve` as a child and wait for its JSON line.
 
@@ -313,6 +327,8 @@ def start_world(
         str(seed),
         "--speed",
         str(speed),
+        "--decoys",
+        str(decoys),
     ]
     command += ["--parent", str(os.getpid()), "--postgres" if postgres else "--no-postgres"]
     own = [str(_root()), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]

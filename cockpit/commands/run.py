@@ -16,8 +16,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from cockpit.commands.asking.wanted import wanted_of
 from cockpit.commands.prompt import Prompt
-from cockpit.commands.wanted import wanted_of
 from cockpit.errors import UnknownName, UsageProblem
 from cockpit.model.plan import CommandRun, DryRunState, Phase, Plan, Progress, Proof, Request, SqlRun, Verdict
 from cockpit.model.runbook import Runbook, Runbooks, Step

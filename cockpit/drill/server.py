@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from aiohttp import web
 
 from cockpit.drill import admin, files
+from cockpit.drill.decoys import decoys_of
 from cockpit.drill.door import Door
 from cockpit.drill.kubernetes.serving import serve as serve_kubernetes
 from cockpit.drill.names import API, CONTEXT, MARKETS, NAMESPACE, RPC_URLS
@@ -52,10 +53,11 @@ class Drill:
 
     `start_at`: unix seconds at which the simulation stands when it starts (default: now). `aged_s`:
     how old the incident is then (default: the scenario's own). `history_s`: seconds of samples that
-    exist before the incident. `speed`: simulated seconds a second; 0 leaves the world to the
-    caller's `drill.world.advance`. `postgres`: a real PostgreSQL too, where the extra is installed;
-    it comes up in the background, some two seconds later. `school`: a referee measures, and a
-    control of its own answers. `tls`: of the API server. Raises KeyError for an unknown scenario.
+    exist before the incident. `decoys`: so many harmless changes happen around it. `speed`:
+    simulated seconds a second; 0 leaves the world to the caller's `drill.world.advance`.
+    `postgres`: a real PostgreSQL too, where the extra is installed; it comes up in the background,
+    some two seconds later. `school`: a referee measures, and a control of its own answers. `tls`:
+    of the API server. Raises KeyError for an unknown scenario.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Drill:
         *,
         aged_s: float | None = None,
         history_s: float = HISTORY_S,
+        decoys: int = 0,
         postgres: bool = False,
         school: bool = False,
         tls: bool = True,
@@ -82,6 +85,7 @@ class Drill:
         self._start_at = start_at
         self._aged_s = aged_s
         self._history_s = history_s
+        self._decoys = decoys
         self._with_postgres = postgres
         self._keeping: asyncio.Task[None] | None = None  # the submitter's writing of its publish state
         self._kept_at = 0.0
@@ -126,6 +130,7 @@ class Drill:
                 scenario=self.scenario,
                 aged_s=self._aged_s,
                 history_s=self._history_s,
+                decoys=decoys_of(self.scenario, self._decoys, self._seed),
                 rpc_urls=self.rpc_urls,
             )
         except BaseException:

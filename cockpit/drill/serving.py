@@ -24,6 +24,7 @@ async def serve(
     parent: int | None = None,
     postgres: bool = False,
     control: Path | None = None,
+    decoys: int = 0,
 ) -> None:
     """Serve a drill until SIGTERM, SIGINT or SIGHUP, or until the process `parent` has ended.
 
@@ -35,7 +36,8 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    async with Drill(scenario, seed=seed, speed=speed, postgres=postgres, school=control is not None) as drill:
+    school = control is not None
+    async with Drill(scenario, seed=seed, speed=speed, decoys=decoys, postgres=postgres, school=school) as drill:
         where = drill.where()
         if control is not None:
             where["control"] = str(control)
@@ -64,9 +66,12 @@ def serve_forever(
     parent: int | None = None,
     postgres: bool = False,
     control: Path | None = None,
+    decoys: int = 0,
 ) -> int:
     """Run `serve` to its end and return the exit code."""
-    asyncio.run(serve(scenario, seed=seed, speed=speed, parent=parent, postgres=postgres, control=control))
+    asyncio.run(
+        serve(scenario, seed=seed, speed=speed, parent=parent, postgres=postgres, control=control, decoys=decoys)
+    )
     return 0
 
 

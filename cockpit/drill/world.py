@@ -92,7 +92,8 @@ class World:
     """Holds everything that exists in a drill.
 
     `scenario` (see `scenarios.find`; None: a calm day) is already `aged_s` seconds old; its own age
-    by default. `step_s`: the physics' step; tests take larger ones. `rpc_urls`: endpoint → address,
+    by default. `decoys`: what else is changed before and after it began. `step_s`: the physics'
+    step; tests take larger ones. `rpc_urls`: endpoint → address,
     where Solana servers are listening (else hosts that exist in the story alone).
 
     Construction lives through the past (pods days old, an hour of samples) and so moves the clock
@@ -107,6 +108,7 @@ class World:
         scenario: Injections | None = None,
         aged_s: float | None = None,
         history_s: float = HISTORY_S,
+        decoys: Sequence[Injection] = (),
         rpc_urls: Mapping[str, str] = RPC_URLS,
     ) -> None:
         self.rng = Random(seed)
@@ -119,6 +121,7 @@ class World:
         self.store = SeriesStore()
         self.rpc_urls = rpc_urls
         self.releases = Releases()
+        self.caused: list[tuple[str, str, frozenset[str]]] = []  # what the causes changed in the cluster
         self.kube = KubernetesWorld(clock, seed, NAMESPACE, self._behaviour)
         self._populate()
         own_age = scenario.aged_s if scenario is not None else 0.0
@@ -145,8 +148,12 @@ class World:
         self._jobs_seen: set[str] = set()
         self._remember(FILLING_S, until_start=history_s + age)
         self._sampled = float("-inf")
-        self._remember(history_s, until_start=age)
-        self._inject(scenario.incidents if scenario is not None else (), age, aged_s)
+        causes = scenario.incidents if scenario is not None else ()
+        happenings = [(cause.aged_s if aged_s is None else aged_s, cause) for cause in causes]
+        happenings += [(age + decoy.aged_s, decoy) for decoy in decoys]
+        first = min(age + history_s, max([age, *(old for old, _ in happenings)]))
+        self._remember(history_s + age - first, until_start=first)
+        self._inject(happenings, first, causes)
         self.talking = True
         self.chain.ledger.forget_past()
         self.meter.start()
@@ -200,14 +207,17 @@ class World:
         url = self.rpc_urls["rpc-a"]
         return {**spec.env, "SOLANA_RPC_URL": url, "SOLANA_WS_URL": stream_url(url)}
 
-    def _inject(self, causes: Sequence[Injection], age: float, given: float | None) -> None:
-        """Inject each cause as long before the start as it is old."""
-        for cause in sorted(causes, key=lambda cause: -cause.aged_s):
-            old = cause.aged_s if given is None else given
-            self._remember(age - old, until_start=old, cluster=True)
-            cause.inject(self)
-            age = old
-        self._remember(age, cluster=True)
+    def _inject(self, happenings: Sequence[tuple[float, Injection]], left: float, causes: Sequence[Injection]) -> None:
+        """Let each happen as long before the start as it is old; so much of the past is `left`."""
+        for old, cause in sorted(happenings, key=lambda one: -one[0]):
+            if 0.0 <= old <= left:
+                self._remember(left - old, until_start=old, cluster=True)
+                left = old
+                before = self.kube.store.rv
+                cause.inject(self)
+                if cause in causes:
+                    self.caused += self.kube.written_since(before)
+        self._remember(left, cluster=True)
 
     def _remember(self, seconds: float, *, until_start: float = 0.0, cluster: bool = False) -> None:
         """Live through `seconds` quickly, ending `until_start` before the drill starts.

@@ -9,12 +9,11 @@ from typing import Literal
 
 from cockpit.kubeapi import wire
 from cockpit.kubeapi.podstatus import columns, ended
+from cockpit.kubeapi.shapes import managed
 from cockpit.model.observed import cluster as model
 from cockpit.text import safe
 
-_NO_META, _NO_STATE = wire.Meta(), wire.State()
-#: Holds the whole previous object, secrets included, and nobody reads it on a screen.
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_NO_META, _NO_STATE, _UNMANAGED = wire.Meta(), wire.State(), wire.ManagedMeta()
 
 
 _SHORT = 128  # characters of a message that may well come again; longer ones are kept in no cache
@@ -208,7 +207,7 @@ def workload(kind: Literal["Deployment", "StatefulSet"], value: wire.WorkloadW) 
 
     `spec.replicas` absent means 1, as the API's default.
     """
-    meta, spec = value.metadata or _NO_META, value.spec or wire.WorkloadSpec()
+    meta, spec = value.metadata or _UNMANAGED, value.spec or wire.WorkloadSpec()
     status = value.status or wire.WorkloadStatus()
     strategy = (spec.strategy if kind == "Deployment" else spec.update_strategy) or wire.Strategy()
     rolling = strategy.rolling_update or wire.RollingUpdate()
@@ -245,6 +244,17 @@ def workload(kind: Literal["Deployment", "StatefulSet"], value: wire.WorkloadW) 
             for v in template.volumes or ()
             if v and v.persistent_volume_claim is not None
         ),
+        written=written_of(meta),
+        applied_replicas=managed.applied_replicas(meta.annotations),
+    )
+
+
+def written_of(meta: wire.ManagedMeta) -> tuple[model.Written, ...]:
+    """Convert managedFields; what controllers write into the status is left out."""
+    return tuple(
+        model.Written(text(one.manager), unix(one.time), managed.owned(one.fields_v1), text(one.subresource))
+        for one in meta.managed_fields or ()
+        if one is not None and one.subresource != "status"
     )
 
 
@@ -255,7 +265,7 @@ def _templates(template: wire.TemplateSpec) -> tuple[model.ContainerTemplate, ..
 
 
 def _annotations(meta: wire.Meta) -> dict[str, str]:
-    return {text(k): prose(v) for k, v in (meta.annotations or {}).items() if k != LAST_APPLIED}
+    return {text(k): prose(v) for k, v in (meta.annotations or {}).items() if k != managed.APPLIED}
 
 
 def deployment(value: wire.WorkloadW) -> model.Workload:
@@ -284,7 +294,13 @@ def replicaset(value: wire.WorkloadW) -> model.ReplicaSet:
         images=tuple([text(c.image) for c in template.containers or () if c]),
         conditions=_conditions(status.conditions),
         containers=_templates(template),
+        restarted_at=_restarted(spec.template),
     )
+
+
+def _restarted(template: wire.Template | None) -> str:
+    own = template.metadata if template is not None else None
+    return text((own.annotations or {}).get("kubectl.kubernetes.io/restartedAt")) if own is not None else ""
 
 
 def event(value: wire.EventW) -> model.KubeEvent:
@@ -309,12 +325,13 @@ def event(value: wire.EventW) -> model.KubeEvent:
         object_name=text(about.name),
         count=series.count or value.count or value.deprecated_count or 1,
         last_seen=unix(seen),
+        first_seen=unix(value.first_timestamp or value.event_time or meta.creation_timestamp),
     )
 
 
 def autoscaler(value: wire.AutoscalerW) -> model.Autoscaler:
     """Convert a HorizontalPodAutoscaler; an absent `minReplicas` means 1."""
-    meta, spec = value.metadata or _NO_META, value.spec or wire.ScalerSpec()
+    meta, spec = value.metadata or _UNMANAGED, value.spec or wire.ScalerSpec()
     target = spec.scale_target_ref or wire.ObjectReference()
     return model.Autoscaler(
         namespace=text(meta.namespace),
@@ -324,43 +341,9 @@ def autoscaler(value: wire.AutoscalerW) -> model.Autoscaler:
         min_replicas=1 if spec.min_replicas is None else spec.min_replicas,
         max_replicas=spec.max_replicas or 0,
         desired=(value.status or wire.ScalerStatus()).desired_replicas or 0,
-    )
-
-
-def network_policy(value: wire.NetworkPolicyW) -> model.NetworkPolicy:
-    """Convert a NetworkPolicy; without `policyTypes`: ingress, and egress if it has any."""
-    meta, spec = value.metadata or wire.ManagedMeta(), value.spec or wire.PolicySpec()
-    types = spec.policy_types or ["Ingress", *(["Egress"] if spec.egress else [])]
-    times = [unix(at) for each in meta.managed_fields or () if isinstance(at := each.get("time"), str)]
-    times += [unix(meta.creation_timestamp)]
-    return model.NetworkPolicy(
-        namespace=text(meta.namespace),
-        name=text(meta.name),
-        selector=_selector(spec.pod_selector),
-        changed_at=max((at for at in times if at is not None), default=None),
-        admits=tuple(_peers(rule.from_) for rule in spec.ingress or ()) if "Ingress" in types else None,
-        reaches=tuple(_peers(rule.to) for rule in spec.egress or ()) if "Egress" in types else None,
-    )
-
-
-def _selector(value: wire.Selector | None) -> model.LabelSelector:
-    found = value or wire.Selector()
-    expressions = [
-        (text(each.key), text(each.operator), tuple(map(text, each.values or ())))
-        for each in found.match_expressions or ()
-    ]
-    return model.LabelSelector(
-        {text(key): text(each) for key, each in (found.match_labels or {}).items()}, tuple(expressions)
-    )
-
-
-def _peers(found: list[wire.Peer] | None) -> tuple[model.PolicyPeer, ...]:
-    return tuple(
-        model.PolicyPeer(
-            pods=_selector(peer.pod_selector) if peer.pod_selector is not None else None,
-            elsewhere=peer.namespace_selector is not None or peer.ip_block is not None,
-        )
-        for peer in found or ()
+        created_at=unix(meta.creation_timestamp),
+        written=written_of(meta),
+        applied_bounds=managed.applied_bounds(meta.annotations),
     )
 
 

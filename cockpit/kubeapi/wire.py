@@ -36,6 +36,22 @@ class Meta(msgspec.Struct, rename="camel", gc=False):
     owner_references: list[Owner | None] | None = None
 
 
+class WrittenW(msgspec.Struct, rename="camel", gc=False):
+    """Describes an entry of managedFields; which fields it owns is decoded by who asks."""
+
+    manager: str | None = None
+    operation: str | None = None
+    time: str | None = None
+    subresource: str | None = None
+    fields_v1: Any = msgspec.field(default=None, name="fieldsV1")
+
+
+class ManagedMeta(Meta, rename="camel", gc=False):
+    """Holds who wrote which fields, too."""
+
+    managed_fields: list[WrittenW | None] | None = None
+
+
 class ConditionW(msgspec.Struct, rename="camel", gc=False):
     type: str | None = None
     status: str | None = None
@@ -150,7 +166,12 @@ class TemplateSpec(msgspec.Struct, gc=False):
     volumes: list[Volume | None] | None = None
 
 
+class TemplateMeta(msgspec.Struct, gc=False):
+    annotations: dict[str, str | None] | None = None
+
+
 class Template(msgspec.Struct, gc=False):
+    metadata: TemplateMeta | None = None
     spec: TemplateSpec | None = None
 
 
@@ -197,7 +218,7 @@ class WorkloadStatus(msgspec.Struct, rename="camel", gc=False):
 class WorkloadW(msgspec.Struct, gc=False):
     """Describes a Deployment, StatefulSet or ReplicaSet."""
 
-    metadata: Meta | None = None
+    metadata: ManagedMeta | None = None
     spec: WorkloadSpec | None = None
     status: WorkloadStatus | None = None
 
@@ -246,7 +267,7 @@ class ScalerStatus(msgspec.Struct, rename="camel", gc=False):
 
 
 class AutoscalerW(msgspec.Struct, gc=False):
-    metadata: Meta | None = None
+    metadata: ManagedMeta | None = None
     spec: ScalerSpec | None = None
     status: ScalerStatus | None = None
 
@@ -269,38 +290,9 @@ class JobW(msgspec.Struct, gc=False):
     status: JobStatus | None = None
 
 
-class ManagedMeta(Meta, rename="camel", gc=False):
-    """Holds who wrote which fields, too."""
-
-    managed_fields: list[dict[str, Any]] | None = None
-
-
 class ConfigMapW(msgspec.Struct, gc=False):
     metadata: ManagedMeta | None = None
     data: dict[str, str | None] | None = None
-
-
-class Peer(msgspec.Struct, rename="camel", gc=False):
-    pod_selector: Selector | None = None
-    namespace_selector: Selector | None = None
-    ip_block: Any = None
-
-
-class PolicyRule(msgspec.Struct, gc=False):
-    from_: list[Peer] | None = msgspec.field(default=None, name="from")
-    to: list[Peer] | None = None
-
-
-class PolicySpec(msgspec.Struct, rename="camel", gc=False):
-    pod_selector: Selector | None = None
-    policy_types: list[str] | None = None
-    ingress: list[PolicyRule] | None = None
-    egress: list[PolicyRule] | None = None
-
-
-class NetworkPolicyW(msgspec.Struct, gc=False):
-    metadata: ManagedMeta | None = None
-    spec: PolicySpec | None = None
 
 
 class ListMeta(msgspec.Struct, rename="camel", gc=False):

@@ -136,6 +136,7 @@ class PlanRequest:
     proven: Mapping[str, Any] | None = None  # and how it was proven there, where it was
     journal_problems: tuple[str, ...] = ()
     part: Part | None = None
+    takes_back: bool = False  # it sets again what was there before the change that explains what is bad
     danger: str = ""  # why it is dangerous where neither its step nor the change tells: of an undo
     relaxes: bool = False  # it does again what is owed until put back: of an undo of an undo
 

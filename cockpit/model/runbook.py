@@ -73,6 +73,7 @@ class SignalDef(Entry, frozen=True, kw_only=True):
     only_with: str | None = None
     per_market: bool = False  # of all markets together: what is expected falls with each that is paused
     off: str = ""  # why it is taken out, by who has not what it reads: neither ok nor unknown
+    moved_by: tuple[str, ...] = ()  # services whose change can make it bad
     unsafe: bool = False  # holds → what is published may be wrong: publish safety is not ensured (divergence)
     dangerous: bool = False  # holds → re-enabling publishing or relaxing a guardrail is dangerous (invalid signatures)
 
@@ -238,13 +239,15 @@ class Triage(Entry, frozen=True, kw_only=True):
 class Cause(Entry, frozen=True, kw_only=True):
     """Describes a cause, marked likeliest when its signals are at least warn.
 
-    A step's `cause` names it by its item, or by its `id`.
+    A step's `cause` names it by its item, or by its `id`. `changes`: what is changed when it is of
+    our own making: services, variables, keys, or "KIND:SERVICE"; empty: nothing of ours is.
     """
 
     id: str | None = None
     item: str | None = None
     text: str
     signals: tuple[str, ...] = ()
+    changes: tuple[str, ...] | None = None
 
 
 class ChecklistLine(Entry, frozen=True, kw_only=True):
@@ -262,6 +265,7 @@ class Runbook(Entry, frozen=True, kw_only=True):
     summary: str = ""
     general: bool = False  # what it describes others cause too: one of them that fits as well stands before it
     any: bool = False  # its symptoms are use cases: one is enough, and its weight is how much it says
+    changes: tuple[str, ...] | None = None  # as of a cause, where no cause says it
     symptoms: tuple[Symptom, ...] = ()
     triage: tuple[Triage, ...] = ()
     causes: tuple[Cause, ...] = ()

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from cockpit.model.incident import IncidentNow
+from cockpit.model.observed.changes import ChangesNow
 from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.crosscheck import RateMismatch, SignerSetCheck
 from cockpit.model.observed.metrics import Alert, Exposed, QueryResult
@@ -135,6 +136,7 @@ class Situation(msgspec.Struct, frozen=True):
     journals_unread: tuple[str, ...] = ()  # which journal of whom cannot be read: an incident in it is not known
     publishing: Publishing = Publishing()
     conditions: Mapping[str, ConditionStatus] = {}  # of the runbooks, by name
+    changes: ChangesNow = ChangesNow()
     notices: tuple[str, ...] = ()  # said once at the top: a broken runbooks.toml, a locked journal, ...
 
     @property

@@ -253,6 +253,14 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         key="C",
     ),
     ViewSpec(
+        name="changes",
+        title="Changes",
+        offer="View changes",
+        words="what was changed, by whom, and what explains the incident",
+        file="changes",
+        key="w",
+    ),
+    ViewSpec(
         name="maintenance",
         title="Maintenance",
         offer="Maintenance: {page}",

@@ -40,7 +40,7 @@ def arrange(
     for name, lines in (
         ("top", TopStrip.height_for(width)),
         ("pipeline", PipelineStrip.height_for(width)),
-        ("match", 1 + min(2, notices)),
+        ("match", 1 + notices),
     ):
         if whole and height < ALL_HEIGHT and name != "top":
             continue

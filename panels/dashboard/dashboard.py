@@ -22,7 +22,7 @@ from cockpit.model.views import PANELS, STAGES, WHERE, PanelSpec
 from panels.dashboard.arrangement import MIN_HEIGHT, MIN_WIDTH, arrange, shows_all
 from panels.dashboard.frame.panel import LinesPanel
 from panels.dashboard.pods import PodsPanel
-from panels.dashboard.strips.matchline import MatchLine, notices
+from panels.dashboard.strips.matchline import MatchLine, rows_below
 from panels.dashboard.strips.pipeline import PipelineStrip
 from panels.dashboard.strips.tabs import TabLine
 from panels.dashboard.strips.topstrip import TopStrip
@@ -149,7 +149,7 @@ class Dashboard(Widget):
     def _following(self, situation: Situation) -> list[LineWidget]:
         """Take the situation over, and return the parts that are to draw it."""
         self.situation = situation
-        if (below := len(notices(situation))) != self._notices:
+        if (below := rows_below(situation)) != self._notices:
             self._notices = below
             self._arrange_again()
         self._go_where_it_stops(situation)

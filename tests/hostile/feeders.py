@@ -26,6 +26,7 @@ from cockpit.incident.evidence import bundle, onchain
 from cockpit.incident.evidence import redaction as evidence_redaction
 from cockpit.kubeapi import convert, wire
 from cockpit.kubeapi import errors as kube_errors
+from cockpit.kubeapi.shapes import managed
 from cockpit.model.observed.cluster import Cluster, Container, Pod
 from cockpit.model.reading import Fault, Reading, SourceState
 from cockpit.model.runbook import Runbooks
@@ -33,6 +34,7 @@ from cockpit.oracle import base58, bundle_file, layouts, logs
 from cockpit.oracle import errors as oracle_errors
 from cockpit.redaction import addresses, commands, forms, marks, names, own, pairs, passes, redact, urls, values
 from cockpit.sources.kubernetes import log_lines
+from cockpit.sources.kubernetes import network_policies as policies
 from cockpit.sources.kubernetes.configmaps import configmap
 from cockpit.sources.postgres import sql_text
 from panels.screens.logs import page
@@ -46,6 +48,7 @@ ROOMS = (
     "cockpit.secrets",
     "cockpit.sources.kubernetes.configmaps",
     "cockpit.sources.kubernetes.log_lines",
+    "cockpit.sources.kubernetes.network_policies",
     "cockpit.sources.postgres.sql_text",
     "cockpit.assessment.explain",
     "cockpit.incident.evidence",
@@ -122,7 +125,7 @@ def _event(raw: str) -> object:
 
 def _configmap(raw: str) -> object:
     found = _decoded(
-        wire.ConfigMapW, {"metadata": {"name": raw, "annotations": {convert.LAST_APPLIED: raw}}, "data": {raw: raw}}
+        wire.ConfigMapW, {"metadata": {"name": raw, "annotations": {managed.APPLIED: raw}}, "data": {raw: raw}}
     )
     assert isinstance(found, wire.ConfigMapW)
     return configmap(found)
@@ -132,9 +135,9 @@ def _network_policy(raw: str) -> object:
     chosen = {"matchLabels": {raw: raw}, "matchExpressions": [{"key": raw, "operator": raw, "values": [raw]}]}
     rule = {"from": [{"podSelector": chosen, "namespaceSelector": chosen}]}
     spec = {"podSelector": chosen, "ingress": [rule], "policyTypes": [raw, "Ingress"]}
-    found = _decoded(wire.NetworkPolicyW, {"metadata": {"name": raw, "namespace": raw}, "spec": spec})
-    assert isinstance(found, wire.NetworkPolicyW)
-    return convert.network_policy(found)
+    found = _decoded(policies.NetworkPolicyW, {"metadata": {"name": raw, "namespace": raw}, "spec": spec})
+    assert isinstance(found, policies.NetworkPolicyW)
+    return policies.network_policy(found)
 
 
 def _refused(call: Callable[[], object]) -> object:
@@ -280,7 +283,7 @@ FEED: dict[str, Callable[[str], object]] = {
     "cockpit.kubeapi.convert:event": _event,
     "cockpit.sources.kubernetes.configmaps:configmap": _configmap,
     "cockpit.kubeapi.convert:env_value": lambda raw: convert.env_value("NAME", raw),
-    "cockpit.kubeapi.convert:network_policy": _network_policy,
+    "cockpit.sources.kubernetes.network_policies:network_policy": _network_policy,
     "cockpit.kubeapi.errors:describe": lambda raw: _refused(lambda: kube_errors.describe("GET", f"/api/v1/{raw}")),
     "cockpit.kubeapi.errors:decode_status": lambda raw: kube_errors.decode_status(raw.encode("utf-8", "replace")),
     "cockpit.kubeapi.errors:from_answer": _api_error,
@@ -327,6 +330,7 @@ EXCUSED = {
     "cockpit.kubeapi.convert:replicaset": "has the fields of a workload",
     "cockpit.kubeapi.convert:autoscaler": "numbers and names, cleaned as a workload's",
     "cockpit.kubeapi.convert:text": "is clean",
+    "cockpit.kubeapi.convert:written_of": "names of managers, cleaned as a workload's",
     "cockpit.kubeapi.convert:job": "has the fields of a workload",
     "cockpit.kubeapi.convert:unix": "a time of at most 40 characters, else none",
     "cockpit.incident.evidence.onchain:trouble_words": "numbers",

@@ -9,7 +9,7 @@ import pytest
 
 from cockpit.assessment.board import Board
 from cockpit.assessment.toggles import beside_chain
-from cockpit.kubeapi.convert import LAST_APPLIED
+from cockpit.kubeapi.shapes.managed import APPLIED
 from cockpit.kubeapi.wire import ConfigMapW
 from cockpit.mitigation.choices.live import choices
 from cockpit.mitigation.choices.preset import defaults, presets
@@ -125,7 +125,7 @@ def configured(data: dict[str, str], applied: dict[str, str] | None = None) -> C
             "namespace": "m0-prod",
             "creationTimestamp": "1970-01-01T00:00:00Z",
             "managedFields": [manager],
-            "annotations": {LAST_APPLIED: json.dumps({"data": applied})} if applied is not None else {},
+            "annotations": {APPLIED: json.dumps({"data": applied})} if applied is not None else {},
         },
         "data": data,
     }

@@ -5,7 +5,6 @@ One event loop owns a world: step it and serve it from the same loop.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from random import Random
 
@@ -28,8 +27,6 @@ from cockpit.drill.kubernetes.objects.resources import DEPLOYMENTS, PODS, STATEF
 from cockpit.drill.kubernetes.objects.store import Change, Key, Store, Stored
 
 NODES = ("drill-node-1", "drill-node-2", "drill-node-3")
-
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class KubernetesWorld:
@@ -130,17 +127,17 @@ class KubernetesWorld:
         self.store.create(res, defaults.complete(res.storage, {"metadata": meta, "spec": spec}))
 
     def configmap(self, name: str, data: Mapping[str, str]) -> None:
-        """Create a ConfigMap, or replace its data."""
+        """Create a ConfigMap as `kubectl apply` does, or write its data as `kubectl edit` does."""
         res = resources.CONFIGMAPS
         old = self.store.get(res, self.namespace, name)
-        meta: Obj = {"name": name, "namespace": self.namespace} if old is None else dict(old.obj["metadata"])
+        meta: Obj = {"name": name, "namespace": self.namespace}
+        meta = {**meta, "annotations": managed.last_applied(meta, data)} if old is None else dict(old.obj["metadata"])
+        manager = "kubectl-client-side-apply" if old is None else "kubectl-edit"
         obj: Obj = {"metadata": meta, "data": dict(data)}
         before = old.obj if old is not None else None
         if before is not None and before.get("data") == obj["data"]:
             return
-        if old is None:  # as `kubectl apply` leaves it
-            meta["annotations"] = {LAST_APPLIED: json.dumps({"data": dict(data)}, sort_keys=True)}
-        meta["managedFields"] = managed.updated(before, obj, "kubectl-create", "v1", rfc3339(self.clock.now()))
+        meta["managedFields"] = managed.updated(before, obj, manager, "v1", rfc3339(self.clock.now()))
         if old is None:
             self.store.create(res, obj)
         else:
@@ -207,6 +204,10 @@ class KubernetesWorld:
         self.store.create(resources.AUTOSCALERS, body)
         self.hpa_desired(name, desired)
 
+    def scalers(self) -> Sequence[Stored]:
+        """Return the HPAs as stored (do not change them)."""
+        return self.store.select(resources.AUTOSCALERS, self.namespace)
+
     def hpa_desired(self, name: str, desired: int | None) -> None:
         """Set what the autoscaler wants, enforced on its target every 15 simulated seconds.
 
@@ -216,6 +217,16 @@ class KubernetesWorld:
             self.autoscalers.desired.pop((self.namespace, name), None)
         else:
             self.autoscalers.desired[(self.namespace, name)] = desired
+
+    def written_since(self, version: int) -> list[tuple[str, str, frozenset[str]]]:
+        """Return (kind, name, changed keys of its data) of what was written after a version."""
+        found = []
+        for res in (DEPLOYMENTS, STATEFULSETS, resources.CONFIGMAPS, resources.AUTOSCALERS, resources.NETWORKPOLICIES):
+            for change in self.store.changes(res, max(version, self.store.compacted(res))):
+                old, new = (one.obj.get("data") or {} if one is not None else {} for one in (change.old, change.new))
+                keys = frozenset(key for key in (*old, *new) if old.get(key) != new.get(key))
+                found.append((res.kind, change.new.key[1], keys))
+        return found
 
     # going on
 

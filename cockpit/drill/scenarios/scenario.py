@@ -26,7 +26,7 @@ class Scenario:
     own tools do where a step only asks whether it was done: step → effect. `relent`: ends the cause
     from outside, once a lesson is learnt. `seen_by`: sources, each of which is enough to tell it.
     `parts`: incidents that go on at once. `needs_database`: without a real PostgreSQL its causes
-    cannot be told.
+    cannot be told. `old_pods`: services whose pods it lives on: new ones would be well.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Scenario:
     seen_by: frozenset[str] = frozenset({"prometheus"})
     parts: tuple[Scenario, ...] = ()
     needs_database: bool = False
+    old_pods: tuple[str, ...] = ()
 
     @property
     def incidents(self) -> tuple[Scenario, ...]:

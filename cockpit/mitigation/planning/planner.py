@@ -50,6 +50,17 @@ def _place(target: Target) -> tuple[str, str, str]:
     return target.namespace, target.kind, target.name
 
 
+def takes_back(runbook: Runbook | None, step: Step, values: Mapping[str, str], situation: Situation) -> bool:
+    """Tell whether it sets again just what was there before a change that explains what is bad.
+
+    Then the runbook's mark alone asks for no name: what the change itself is may still.
+    """
+    ways = [one.back for one in situation.changes.ranked if one.explains and one.back is not None]
+    return runbook is not None and any(
+        (way.runbook, way.step) == (runbook.id, step.id) and dict(way.parameters) == dict(values) for way in ways
+    )
+
+
 def plan_request(
     runbook: Runbook | None,
     step: Step,
@@ -66,7 +77,8 @@ def plan_request(
         raise PlanProblem(f"a step of kind {step.kind} is not carried out here", unplanned)
     values = resolve(step, given, runbooks)
     step = aimed(step, values, runbooks, situation)
-    return PlanRequest(kind=step.kind, title=step.title, runbook=runbook, step=step, values=values)
+    returns = situation is not None and takes_back(runbook, step, values, situation)
+    return PlanRequest(kind=step.kind, title=step.title, runbook=runbook, step=step, values=values, takes_back=returns)
 
 
 class Planner:
@@ -216,9 +228,14 @@ class Planner:
 
 
 def _dangers(request: PlanRequest, draft: Draft) -> tuple[str, ...]:
-    """Say why the plan is dangerous: as the change tells, else as the runbook marks it."""
-    if draft.dangers:
+    """Say why the plan is dangerous: as the change tells, else as the runbook marks it.
+
+    To go back to the image that ran before is not; what a toggle does is, whichever way it goes.
+    """
+    if draft.dangers and not (request.takes_back and request.kind == "set-image"):
         return draft.dangers
+    if request.takes_back:
+        return ()
     if request.step is not None and request.step.dangerous:
         return ("marked dangerous in the runbook",)
     return (request.danger,) if request.danger else ()

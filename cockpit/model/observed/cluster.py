@@ -116,6 +116,18 @@ class ContainerTemplate(msgspec.Struct, frozen=True, gc=False):
     env: tuple[EnvVar, ...] = ()
 
 
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """Says who wrote which fields of an object last, as its managedFields tell.
+
+    `fields`: "image", "env", "replicas", "bounds", "spec". The subresource `scale` bears no time.
+    """
+
+    manager: str
+    at: float | None
+    fields: frozenset[str]
+    subresource: str = ""
+
+
 class Workload(msgspec.Struct, frozen=True, gc=False):
     """Describes a Deployment or a StatefulSet."""
 
@@ -143,6 +155,8 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
     containers: tuple[ContainerTemplate, ...]
     conditions: tuple[Condition, ...]
     claims: tuple[str, ...] = ()  # persistent volumes that its pods share
+    written: tuple[Written, ...] = ()
+    applied_replicas: int | None = None  # as kubectl applied it last
 
     def env(self, name: str) -> EnvVar | None:
         """Return the variable in the container of the workload's name, else in any.
@@ -174,6 +188,7 @@ class ReplicaSet(msgspec.Struct, frozen=True, gc=False):
     images: tuple[str, ...]
     conditions: tuple[Condition, ...] = ()
     containers: tuple[ContainerTemplate, ...] = ()
+    restarted_at: str = ""  # kubectl's annotation of a restart, on the template
 
 
 class KubeEvent(msgspec.Struct, frozen=True, gc=False):
@@ -186,6 +201,7 @@ class KubeEvent(msgspec.Struct, frozen=True, gc=False):
     object_name: str
     count: int
     last_seen: float | None
+    first_seen: float | None = None
 
 
 class Autoscaler(msgspec.Struct, frozen=True, gc=False):
@@ -196,6 +212,9 @@ class Autoscaler(msgspec.Struct, frozen=True, gc=False):
     min_replicas: int
     max_replicas: int
     desired: int
+    created_at: float | None = None
+    written: tuple[Written, ...] = ()
+    applied_bounds: tuple[int, int] | None = None  # as kubectl applied them last
 
 
 class Job(msgspec.Struct, frozen=True, gc=False):
@@ -276,6 +295,8 @@ class NetworkPolicy(msgspec.Struct, frozen=True, gc=False):
     changed_at: float | None
     admits: tuple[tuple[PolicyPeer, ...], ...] | None = None
     reaches: tuple[tuple[PolicyPeer, ...], ...] | None = None
+    created_at: float | None = None
+    written: tuple[Written, ...] = ()
 
 
 class Cluster(msgspec.Struct, frozen=True):

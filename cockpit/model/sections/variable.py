@@ -22,8 +22,8 @@ class Variable(Entry, frozen=True, kw_only=True):
 
     `type`: "int" and "number" (from `minimum` to `maximum`), "url" (of one of `schemes`), "name",
     "names" (separated by commas, none is allowed), "numbers" (NAME=NUMBER, likewise). `values`: one
-    of these, instead, in their order.
-    `unset`: what it means that it is not set: a value, "unlimited", or "configmap NAME/KEY".
+    of these, instead, in their order. `services`: what reads it, of a ConfigMap's key. `unset`:
+    what it means that it is not set: a value, "unlimited", or "configmap NAME/KEY".
     """
 
     type: ValueType | None = None
@@ -33,6 +33,7 @@ class Variable(Entry, frozen=True, kw_only=True):
     maximum: float | None = None
     unset: str | None = None
     usual: str | None = None
+    services: tuple[str, ...] = ()
     note: str = ""
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
 from cockpit.kubeapi import wire
-from cockpit.kubeapi.convert import LAST_APPLIED, env_value, text, unix
+from cockpit.kubeapi.convert import env_value, text, unix
+from cockpit.kubeapi.shapes import managed
 from cockpit.model.observed import cluster as model
 
 
@@ -25,7 +26,7 @@ def configmap(value: wire.ConfigMapW) -> model.ConfigMap:
         resource_version=meta.resource_version or "",
         data=data,
         created_at=unix(meta.creation_timestamp),
-        applied=_applied((meta.annotations or {}).get(LAST_APPLIED) or ""),
+        applied=_applied((meta.annotations or {}).get(managed.APPLIED) or ""),
         written=_written(meta.managed_fields or ()),
     )
 
@@ -39,14 +40,13 @@ def _applied(annotation: str) -> dict[str, str]:
     return {text(k): v for k, v in (found or {}).items() if v is not None and env_value(k, v) == v}
 
 
-def _written(managers: Iterable[Mapping[str, object]]) -> dict[str, tuple[float, str]]:
+def _written(managers: Iterable[wire.WrittenW | None]) -> dict[str, tuple[float, str]]:
     """Return when each key was written last, and by whom, as the managed fields tell."""
     found: dict[str, tuple[float, str]] = {}
     for entry in managers:
-        fields, at = entry.get("fieldsV1"), unix(stamp if isinstance(stamp := entry.get("time"), str) else None)
-        own = fields.get("f:data") if isinstance(fields, dict) else None
-        for name in own if isinstance(own, dict) and at is not None else ():
-            key = text(name.removeprefix("f:"))
-            if name.startswith("f:") and at is not None and at >= found.get(key, (0.0, ""))[0]:
-                found[key] = (at, text(str(entry.get("manager") or "?")))
+        at = unix(entry.time) if entry is not None else None
+        for name in managed.data_keys(entry.fields_v1) if entry is not None and at is not None else ():
+            key = text(name)
+            if at is not None and at >= found.get(key, (0.0, ""))[0]:
+                found[key] = (at, text((entry.manager if entry is not None else None) or "?"))
     return found

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from cockpit.kubeapi import convert, wire
+from cockpit.sources.kubernetes import network_policies as policies
 from cockpit.sources.kubernetes.configmaps import configmap
 
 
@@ -76,8 +77,8 @@ KINDS = (
     Kind(
         "networkpolicies",
         "/apis/networking.k8s.io/v1",
-        wire.NetworkPolicyW,
-        convert.network_policy,
+        policies.NetworkPolicyW,
+        policies.network_policy,
         optional=True,
         spared=True,
     ),

@@ -14,7 +14,8 @@ from panels.keys import hint
 from panels.kit.line_widget import LineWidget
 from panels.kit.spans import Line, Span, cut, fit, line_width, plain, spread, width_of
 from panels.kit.theme import MARK
-from panels.messages import AskKillSwitch, OpenRunbook, OpenRunbooks
+from panels.kit.words import age, clock
+from panels.messages import AskKillSwitch, OpenRunbook, OpenRunbooks, OpenView
 
 KILL_SWITCH = " kill switch"
 NO_KEYS: Final[Mapping[str, str]] = {}
@@ -23,11 +24,15 @@ NO_KEYS: Final[Mapping[str, str]] = {}
 class MatchLine(LineWidget):
     @staticmethod
     def height_for(situation: Situation | None) -> int:
-        return 1 + min(2, len(notices(situation))) if situation is not None else 1
+        return 1 + rows_below(situation) if situation is not None else 1
 
     def on_click(self, event: events.Click) -> None:
         """Open the runbook that is clicked on, or ask for the kill switch, as their keys do."""
-        if event.y or self.situation is None:
+        if self.situation is None:
+            return
+        if event.y == 1 and since_line(self.situation, self.size.width):
+            self.post_message(OpenView("changes"))
+        if event.y:
             return
         held = _leading(self.situation)
         words = plain(match_line(self.situation, self.size.width, self.appearance.keys))
@@ -42,6 +47,8 @@ class MatchLine(LineWidget):
         if situation is None:
             return []
         lines = [match_line(situation, width, self.appearance.keys)]
+        if since := since_line(situation, width, self.appearance.keys):
+            lines.append(since)
         below = [fit(((" ◐ ", "warn"), (notice, "text")), width) for notice in notices(situation)]
         return [*lines, *below][:height]
 
@@ -53,6 +60,32 @@ def _leading(situation: Situation) -> list[Match]:
     """
     some = [match for match in listed(situation.matches) if match.holds or match.pinned or match.suspected]
     return [match for match in some if match.pinned or not match.held_back]
+
+
+def rows_below(situation: Situation) -> int:
+    """Count the rows under the match: since when and what explains it, then two notices at most."""
+    return (1 if situation.changes.onset is not None and _leading(situation) else 0) + min(2, len(notices(situation)))
+
+
+def since_line(situation: Situation, width: int, keymap: Mapping[str, str] = NO_KEYS) -> Line:
+    """Say since when it is so, and the change that explains it best; empty without a match."""
+    now = situation.changes
+    if now.onset is None or not _leading(situation):
+        return ()
+    latest = " at the latest" if now.onset.at_latest else ""
+    lasted = max(0.0, situation.cluster_now - now.onset.at)
+    ago = f"{lasted:.0f} s" if lasted < 100 else f"{lasted / 60:.0f} min" if lasted < 6000 else age(lasted)
+    head: list[Span] = [(" since ", "dim"), (f"{clock(now.onset.at)[:5]}{latest}, {ago}  ", "bold")]
+    best = now.best
+    if best is None:
+        found: Line = (("no change that is seen explains it", "text"),)
+    else:
+        before = best.before_onset_s
+        near = "" if before is None or best.change.at_latest else f"{age(abs(before))} before: "
+        found = ((near, "dim"), (f"{best.change.name} {best.change.words}", "warn"))
+        found = (*found, (f"  {best.change.by}" if best.change.by else "", "dim"))
+    opens: Line = ((hint(keymap, "changes"), "key"), (" what changed ", "dim"))
+    return spread(fit((*head, *found), width - line_width(opens) - 1), opens, width)
 
 
 def notices(situation: Situation) -> tuple[str, ...]:

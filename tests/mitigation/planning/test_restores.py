@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from cockpit.commands.wanted import wanted_of
+from cockpit.commands.asking.wanted import wanted_of
 from cockpit.mitigation.choices.preset import defaults
 from cockpit.mitigation.choices.restore import moment, replicas_before, restore_times, spelt
 from cockpit.mitigation.planning.restorable import restorable

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from cockpit.kubeapi import convert, wire
+from cockpit.kubeapi.convert import unix
 from cockpit.model.observed.cluster import Cluster, NetworkPolicy
+from cockpit.sources.kubernetes import network_policies as policies
 from cockpit.sources.kubernetes.policies import cut_off
 from tests.support.samples.cluster import sample_pod
 
@@ -29,7 +30,7 @@ def policy(name: str, spec: dict[str, Any], changed: str = "2026-09-21T14:10:00Z
         },
         "spec": spec,
     }
-    return convert.network_policy(msgspec.json.decode(msgspec.json.encode(body), type=wire.NetworkPolicyW))
+    return policies.network_policy(msgspec.json.decode(msgspec.json.encode(body), type=policies.NetworkPolicyW))
 
 
 def cluster(*policies: NetworkPolicy) -> Cluster:
@@ -81,5 +82,5 @@ def test_the_one_that_cuts_off_is_named_with_its_change_and_another_rule_may_adm
     assert not found.pods  # policies add up: one admits everybody
     alone = cut_off(cluster(closed, policy("edge", {"podSelector": {"matchLabels": {"pool": "x"}}})), SUBMITTER, SIGNER)
     assert len(alone.pods) == 3
-    assert alone.words(convert.unix("2026-09-21T14:13:20Z") or 0.0) == "policy deny, changed 4:00 ago"
+    assert alone.words(unix("2026-09-21T14:13:20Z") or 0.0) == "policy deny, changed 4:00 ago"
     assert cut_off(cluster(), SUBMITTER, SIGNER).words(NOW) == "no policy selects them"

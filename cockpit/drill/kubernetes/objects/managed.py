@@ -5,7 +5,8 @@ Enough for server-side apply with conflicts (recordings 45–49).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cockpit.drill.kubernetes.objects.resources import Obj
@@ -57,6 +58,13 @@ def _entry(manager: str, operation: str, api_version: str, time: str, fields: Ob
         "fieldsType": "FieldsV1",
         "fieldsV1": fields,
     }
+
+
+def last_applied(meta: Obj, data: Mapping[str, str]) -> Obj:
+    """Return the annotation that `kubectl apply` writes: the ConfigMap as it was given."""
+    given = {"apiVersion": "v1", "data": dict(data), "kind": "ConfigMap", "metadata": {"annotations": {}, **meta}}
+    text = json.dumps(given, separators=(",", ":"), sort_keys=True) + "\n"
+    return {"kubectl.kubernetes.io/last-applied-configuration": text}
 
 
 def updated(old: Obj | None, new: Obj, manager: str, api_version: str, time: str) -> list[Obj]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill.names import API
 from cockpit.drill.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -35,4 +36,5 @@ SCENARIO = Scenario(
     wrong_steps=("scale-gateway", "failover-db"),
     by_hand={"failover-db": failover},
     aged_s=240.0,
+    old_pods=(API,),
 )

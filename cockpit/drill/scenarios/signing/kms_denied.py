@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill.names import SIGNER
 from cockpit.drill.physics.sign import KmsSession
 from cockpit.drill.scenarios.scenario import Scenario
 
@@ -32,4 +33,5 @@ SCENARIO = Scenario(
     wrong_steps=("reduce-concurrency",),
     arguments={"set_id": "101", "threshold": "4", "pubkeys": "signer-3 signer-4 signer-5 signer-6"},
     aged_s=240.0,
+    old_pods=(SIGNER,),
 )

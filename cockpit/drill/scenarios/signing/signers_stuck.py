@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cockpit.drill.names import SIGNER
 from cockpit.drill.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -29,5 +30,6 @@ SCENARIO = Scenario(
     right_steps=("restart-signers",),
     wrong_steps=("switch-rpc", "relax-guardrail", "3/reduce-concurrency"),
     aged_s=240.0,
+    old_pods=(SIGNER,),
     seen_by=frozenset({"prometheus", "solana"}),
 )

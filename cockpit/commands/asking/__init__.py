@@ -1,0 +1,1 @@
+"""Holds what commands ask and say before they act."""

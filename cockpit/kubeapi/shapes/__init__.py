@@ -1,0 +1,1 @@
+"""Holds shapes and conversions of single kinds that are more than a few fields."""
