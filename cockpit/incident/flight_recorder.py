@@ -35,9 +35,10 @@ _EVENTS_KNOWN = 2000
 class RecordedChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """Describes one change of the situation.
 
-    `kind`: "signal", "source", "service", "runbook", "event", "start", "stop", or "worst"
-    (still bad, and worse). `was` None: first seen by this cockpit. `worst`: the worst value
-    while the level was `was` (for "worst": so far).
+    `kind`: "signal", "source", "service", "runbook", "event", "start", "stop", "worst" (still bad,
+    and worse), "onset" (when it left its normal band: `at`) or "change" (what explains that).
+    `was` None: first seen by this cockpit. `worst`: the worst value while the level was `was` (for
+    "worst": so far).
     """
 
     at: float  # wall unix seconds
@@ -74,6 +75,7 @@ class Recorder:
         self._services: dict[tuple[str, str], tuple[str, int]] = {}
         self._runbook: str | None = None
         self._events: dict[tuple[str, str, str], int] = {}
+        self._explaining: dict[str, None] = {}  # onsets and changes that were written
         self._waiting: queue.SimpleQueue[RecordedChange | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._put([RecordedChange(clock.wall(), "start", words="the cockpit begins to watch")])
@@ -112,6 +114,7 @@ class Recorder:
         found += self._service_changes(situation)
         found += self._matched(situation)
         found += self._new_events(situation)
+        found += self._explained(situation)
         self._put(found)
 
     def close(self, timeout_s: float = 1.0) -> None:
@@ -202,6 +205,35 @@ class Recorder:
             yield RecordedChange(
                 at=situation.wall, kind="runbook", name=name, was=was, now=name, words=safe(title, 200)
             )
+
+    def _explained(self, situation: Situation) -> Iterable[RecordedChange]:
+        """Yield since when what is bad is bad, and the changes that explain it: as they come up."""
+        off = situation.wall - situation.cluster_now
+        for onset in situation.changes.onsets.values():
+            if not onset.at_latest and self._new(f"{onset.signal} {onset.at:.0f}"):
+                yield RecordedChange(
+                    at=onset.at + off, kind="onset", name=onset.signal, words=safe(onset.why, 80), title=onset.title
+                )
+        for one in situation.changes.ranked if situation.changes.onset is not None else ():
+            if not one.explains:
+                break
+            change = one.change
+            if self._new(f"{change.object} {change.words}"):
+                by = f" by {change.by}" if change.by else ""
+                latest = " at the latest" if change.at_latest else ""
+                yield RecordedChange(
+                    at=change.at + off,
+                    kind="change",
+                    name=change.object,
+                    words=safe(f"{change.words}{by}{latest}", 240),
+                )
+
+    def _new(self, key: str) -> bool:
+        fresh = key not in self._explaining
+        self._explaining[key] = None
+        if len(self._explaining) > _EVENTS_KNOWN:
+            self._explaining = dict.fromkeys(list(self._explaining)[-_EVENTS_KNOWN // 2 :])
+        return fresh
 
     def _new_events(self, situation: Situation) -> Iterable[RecordedChange]:
         """Yield the cluster's warnings that are new.

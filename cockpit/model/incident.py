@@ -164,7 +164,8 @@ class TimelineEntry(msgspec.Struct, frozen=True):
     """Describes one line of the timeline.
 
     `kind`: "incident", "mitigation", "note", "update", "evidence", "check", "signal", "source",
-    "service", "runbook", "event", "cockpit". `level` is a signal level for its colour, or "".
+    "service", "runbook", "event", "change", "cockpit". `level` is a signal level for its colour, or
+    "".
     """
 
     wall: float

@@ -6,7 +6,8 @@ Pure. Time in which no cockpit watched counts for nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from cockpit.incident.flight_recorder import RecordedChange
 
@@ -28,9 +29,24 @@ class Impact:
     crit_s: float
     unknown_s: float
     worst: float | None
-    first: float  # wall: when it was first seen bad
+    first: float  # wall: when it left its normal band, as its history tells, else when it was first seen bad
     last: float  # wall: until when it was
     still: str  # the level last seen
+
+
+def began(changes: Iterable[RecordedChange], opened: float, end: float) -> list[str]:
+    """Say when it began, by what, and which changes were found to explain it."""
+    own = [change for change in changes if opened - 86400.0 <= change.at <= end]
+    onsets = sorted((change for change in own if change.kind == "onset"), key=lambda change: change.at)
+    lines = []
+    if onsets:
+        first = onsets[0]
+        at = datetime.fromtimestamp(first.at, UTC)
+        lines.append(f"It began at {at:%H:%M:%S} UTC: {first.title or first.name} left its normal band.")
+    for change in (change for change in own if change.kind == "change"):
+        at = datetime.fromtimestamp(change.at, UTC)
+        lines.append(f"What may explain it: {change.name}: {change.words}, at {at:%H:%M:%S} UTC.")
+    return lines
 
 
 def impacts(changes: Iterable[RecordedChange], start: float, end: float) -> list[Impact]:
@@ -39,15 +55,19 @@ def impacts(changes: Iterable[RecordedChange], start: float, end: float) -> list
     Several cockpits that watched at the same time count once.
     """
     own: dict[str, list[RecordedChange]] = {}
+    onsets: dict[str, float] = {}
     watches: dict[str, list[float]] = {}  # cockpit → when it began or ended to watch
     for change in sorted(changes, key=lambda f: f.at):
         if change.at > end:
             break
         if change.kind in ("signal", "worst"):
             own.setdefault(change.name, []).append(change)
+        elif change.kind == "onset":
+            onsets.setdefault(change.name, change.at)
         elif change.kind in ("start", "stop"):
             watches.setdefault(change.by, []).append(change.at)
-    found = [impact for each in own.values() if (impact := _impact(each, watches, start, end)) is not None]
+    seen = [impact for each in own.values() if (impact := _impact(each, watches, start, end)) is not None]
+    found = [replace(impact, first=min(impact.first, onsets.get(impact.name, impact.first))) for impact in seen]
     return sorted(found, key=lambda impact: (-impact.crit_s, -impact.warn_s, impact.name))
 
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from cockpit.incident.actions import close_wants
 from cockpit.incident.flight_recorder import RecordedChange
-from cockpit.incident.report.impact import Impact, impacts
+from cockpit.incident.report.impact import Impact, began, impacts
 from cockpit.incident.report.timeline import timeline
 from cockpit.journal.entries import JournalEntry, changes_of, debts_from, entries_of
 from cockpit.journal.incidents import LEAD_S, Record
@@ -54,7 +54,7 @@ def report(
     matched = [c for c in changes if c.kind == "runbook" and incident.opened - LEAD_S <= c.at]
     parts = [
         _head(incident, end, runbooks, matched),
-        _summary(incident, own, hurt, _watched(changes, incident, end)),
+        _summary(incident, own, hurt, _watched(changes, incident, end), began(changes, incident.opened, end)),
         _impact(hurt, changes, incident, end),
         _roles(incident),
         _mitigations(own, changes),
@@ -109,7 +109,9 @@ def _matched(seen: Sequence[RecordedChange], end: float, runbooks: Runbooks) -> 
     return named[0] + (f" (matched longest; also {', '.join(named[1:])})" if named[1:] else " (matched)")
 
 
-def _summary(incident: Incident, own: Sequence[JournalEntry], hurt: Sequence[Impact], watched: bool) -> list[str]:
+def _summary(
+    incident: Incident, own: Sequence[JournalEntry], hurt: Sequence[Impact], watched: bool, first: Sequence[str]
+) -> list[str]:
     worst = ", ".join(f"{md(i.title)} ({_length(i.crit_s or i.warn_s)})" for i in hurt[:3])
     done = [e for e in own if e.applied]
     none = "no signal was seen bad" if watched else "not known: no cockpit watched"
@@ -118,6 +120,7 @@ def _summary(incident: Incident, own: Sequence[JournalEntry], hurt: Sequence[Imp
         "## Summary",
         "",
         f"What went bad: {worst or none}.",
+        *(md(line) for line in first),
         f"What was done: {steps or 'nothing was changed'}.",
         *([f"Closed with: {md(incident.close_reason)}"] if incident.close_reason else []),
         "",

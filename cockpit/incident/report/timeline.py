@@ -19,6 +19,7 @@ _BEGAN = " when the cockpit began to watch"
 _SAME_S = 5.0  # two cockpits that watched the same: one line
 _FLAPS = ("signal", "source", "service", "runbook")
 _FLAP_S = 60.0  # changes of one thing no further apart than this go together
+_DAY_S = 86400.0
 _FLAP = 4  # so many of them are told in one entry
 _KINDS = {
     "incident-opened": "incident",
@@ -41,11 +42,13 @@ def timeline(
 ) -> tuple[TimelineEntry, ...]:
     """Return the newest `limit` entries, oldest first.
 
-    They reach from `lead_s` before the opening to the closing.
+    They reach from `lead_s` before the opening to the closing; when it began, and what explains it,
+    from a day before.
     """
     start, end = incident.opened - lead_s, incident.closed if incident.closed is not None else float("inf")
     found = list(_journalled(incident, records, start, end))
-    found += _recorded(sorted((f for f in changes if start <= f.at <= end), key=lambda f: f.at))
+    before = dict.fromkeys(("onset", "change"), incident.opened - _DAY_S)
+    found += _recorded(sorted((f for f in changes if before.get(f.kind, start) <= f.at <= end), key=lambda f: f.at))
     found.sort(key=lambda entry: entry.wall)
     return tuple(found[-limit:])
 
@@ -193,6 +196,11 @@ def _entry(change: RecordedChange) -> TimelineEntry:
             return TimelineEntry(change.at, "service", f"{name}: {change.words}", "", change.now)
         case "runbook":
             return TimelineEntry(change.at, "runbook", f"matches: {change.words}" if change.name else change.words)
+        case "onset":
+            why = f": {change.words}" if change.words else ""
+            return TimelineEntry(change.at, "signal", f"{name} left its normal band{why}", "", "warn")
+        case "change":
+            return TimelineEntry(change.at, "change", f"changed: {name}: {change.words}", "", "warn")
         case "event":
             return TimelineEntry(change.at, "event", f"{name}: {change.words}", "", "warn")
     return TimelineEntry(change.at, "cockpit", change.words, change.by, "")

@@ -1,4 +1,4 @@
-"""Gathers what happened during a chart's time: steps of our journal, and alerts."""
+"""Gathers what happened during a chart's time: steps of our journal, alerts, other changes."""
 
 from __future__ import annotations
 
@@ -21,5 +21,10 @@ def marks_of(situation: Situation, start: float, end: float, behind_s: float) ->
         Mark(alert.since, "alert", f"alert {alert.name} {alert.state}")
         for alert in situation.alerts
         if alert.since is not None
+    ]
+    found += [
+        Mark(one.change.at, "change", f"{one.change.place} {one.change.words}")
+        for one in situation.changes.ranked
+        if one.change.kind not in ("alert", "step", "workload")
     ]
     return tuple(sorted((mark for mark in found if start <= mark.at <= end), key=lambda mark: mark.at))[-MOST_MARKS:]

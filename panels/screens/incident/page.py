@@ -47,6 +47,19 @@ def page(now: IncidentNow, situation: Situation) -> list[Para]:
         ),
         para((now.reminder.words, REMINDER_ROLE.get(now.reminder.level, "text")), ("   t tells others", "dim")),
     ]
+    changes = situation.changes
+    if changes.onset is not None:
+        lines.append(
+            para(
+                ("began ", "dim"),
+                (f"{clock(changes.onset.at)}Z", "bold"),
+                (" at the latest" if changes.onset.at_latest else "", "dim"),
+                (f"  {changes.onset.title} left its normal band", "text"),
+            )
+        )
+        best = changes.best
+        words = f"{best.change.object}: {best.change.words}" if best is not None else "no change that is seen"
+        lines.append(para(("explained by ", "dim"), (words, "text"), ("   w what changed", "dim")))
     if incident.runbook_number is not None:
         lines.append(para((f"runbook {incident.runbook_number} {incident.runbook}", "dim"), ("   r opens", "dim")))
     lines += heading("ROLES", "enter or a gives one")
