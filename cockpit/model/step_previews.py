@@ -65,7 +65,7 @@ def set_already(step: Step, situation: Situation) -> bool:
 
 
 def set_image(step: Step, situation: Situation) -> str:
-    service = "the service that it is of" if step.names_service_by_value else step.service
+    service = "its service" if step.names_service_by_value else step.service
     return f"image of {service} → {filled(step, step.image or '?')}"
 
 
@@ -108,7 +108,8 @@ def command_each(step: Step, situation: Situation) -> str:
 
 
 def view(step: Step, situation: Situation) -> str:
-    return f"opens {step.view}" + "".join(f" {value}" for value in step.args.values())
+    shown = (value for name, value in step.args.items() if name not in ("signals", "names"))  # lists: the view has them
+    return f"opens {step.view}" + "".join(f" {value}" for value in shown)
 
 
 def check(step: Step, situation: Situation) -> str:

@@ -209,6 +209,14 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         key="Q",
     ),
     ViewSpec(
+        name="recovery",
+        title="Recovery",
+        offer="View recovery",
+        words="signals over time, since the last step",
+        args=("signals",),
+        file="recovery",
+    ),
+    ViewSpec(
         name="alerts",
         title="Alerts",
         offer="View alerts",

@@ -86,6 +86,9 @@ def check_view(view: str | None, args: Mapping[str, str], path: Path, names: Nam
         report((*path, "args", "show"), f"expected one of {', '.join(known.pages)}, got {shown!r}{near}")
     if known.name == "runbook" and "runbook" in args:
         check_names((args["runbook"],), (*path, "args", "runbook"), names.runbooks, "runbook", report, single=True)
+    if known.name == "recovery" and args.get("signals"):
+        for name in split_words(args["signals"]):
+            check_names((name,), (*path, "args", "signals"), names.signals, "signal", report, single=True)
     if known.name == "queries" and "names" in args:
         asked = split_words(args["names"])
         for name in asked or [""]:
