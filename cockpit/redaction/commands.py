@@ -16,7 +16,7 @@ _ARGUMENTS = tuple(
     for program, argument in (
         (
             r"\bcurl\b",
-            r"""\s(?:-[a-zA-Z]{0,6}u|--user|--proxy-user|-U)[\s=]{1,4}["']?[^\s:"']{0,128}:"""
+            r"""\s(?:-[a-zA-Z]{0,6}?[uU][\s=]{0,4}|--(?:proxy-)?user[\s=]{1,4})["']?[^\s:"']{0,128}:"""
             r"""([^\s"'][^"'\n]{0,200}(?=["'])|[^\s"']{1,256}+)""",
         ),
         (r"\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)\b", r"\s-p([^\s-]\S{2,128}+)"),

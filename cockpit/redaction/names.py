@@ -29,7 +29,7 @@ class Secrecy(Enum):
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
 _LONGEST = 128  # characters of a name that are looked at, from its end
 
-_PASSWORD = listed("password passwords passwd passwort pwd passcode contrasena contraseña")
+_PASSWORD = listed("password passwords passwd passwort pwd passcode contrasena contrase requirepass masterauth bindpw")
 _PHRASE = frozenset(("passphrase", "mnemonic"))
 _HEADER = frozenset(("authorization", "cookie", "cookies"))
 _TOKEN = listed(
@@ -42,13 +42,15 @@ _GLUED = listed(
     "password passwd passphrase secret token tokens apikey secretkey accesskey privatekey credentials keypair "
     "authorization cookie jsessionid"
 )
-_GLUED_PASS = frozenset(one + word for one in listed("db pg user auth admin root my") for word in ("pass", "pwd"))
+_GLUED_PASS = frozenset(
+    one + word for one in listed("db pg user auth admin root my bind") for word in ("pass", "pwd", "pw")
+)
 #: A key is a secret after these words; after others only if it looks random; alone it is a name.
 _KEY = frozenset(("key", "keys"))
 _SECRET_KEYS = listed(
     "api app application secret private priv access signing encryption enc decryption crypt master account "
     "auth license licence shared storage subscription client consumer session service deploy admin root "
-    "wallet rpc functions write ingest integration hmac aes signer ssh"
+    "wallet unseal libsodium sodium rpc functions write ingest integration hmac aes signer ssh"
 )
 _PLAIN_KEYS = listed(
     "public pub primary foreign cache routing partition sort group object lookup row idempotency map host "
@@ -159,7 +161,8 @@ def secret_variable(name: str) -> bool:
 STEMS = tuple(
     sorted(
         listed(
-            "pass pwd pw secret token key cred auth cookie mnemonic phrase seed dsn jwt sess sid contrase psk bearer"
+            "pass pwd pw secret token key cred auth cookie mnemonic phrase seed dsn jwt sess sid contrase psk bearer "
+            "masterauth"
         )
     )
 )

@@ -17,17 +17,17 @@ from cockpit.redaction.marks import (
 from cockpit.redaction.names import Secrecy, secrecy
 from cockpit.redaction.values import WRAPPED, Value, read_value
 
-_SEPARATOR = r"(?:=>|->|→|│|[:?+]?={1,3}|!={1,2}|:(?![:/])|%3[aAdD]|\t)"
+_SEPARATOR = r"(?:=>|->|→|│|[:?+]?={1,3}|!={1,2}|:(?![:/])|::(?=[ ])|%3[aAdD]|\t)"
 #: A name, what closes it, and what leads to its value. A name begins at the edge of a word and is
 #: taken whole (`++`), so that each character is looked at a bounded number of times.
 _PAIR = re.compile(
     rf"(?<![\w.$@-])(?P<name>[\w.$@-]++)(?P<close>(?:\\{{0,8}}[\"'`]|\]){{0,3}})(?P<sep>[ \n]{{0,8}}{_SEPARATOR})"
-    rf"|<(?:\w{{1,32}}:)?(?P<tag>[\w.-]++)>"
+    rf"|<(?:\w{{1,32}}:)?(?P<tag>[\w.-]++)(?:\s(?:type|class|encoding|x[\w:]{{1,40}})=[\"'][^\"'<>\n]{{0,99}}[\"']){{0,3}}>"
     rf"|(?<=\|) {{0,64}}(?P<cell>[\w.-]++) {{0,64}}\|"
     rf"|(?<![\w-])--?(?P<flag>[A-Za-z][\w.-]*+)"
     rf"(?:\\{{0,8}}[\"'][\s,]{{1,9}}(?=\\{{0,8}}[\"'])|,? {{1,8}}|\n\s{{0,64}}(?:- )?)(?=[^\s-])"
     rf"|[(\[]\s{{0,8}}b?\\{{0,8}}[\"'](?P<tuple>[\w.-]++)\\{{0,8}}[\"']\s{{0,4}},\s{{0,4}}(?=b?\\{{0,8}}[\"'])"
-    rf"|(?<![\w.])(?P<call>[A-Z]\w*+)\((?=\\{{0,8}}[\"'])"
+    rf"|(?<![\w.])(?P<call>[A-Z]\w*+)(?:\(| ?\{{\s{{1,40}}(?:inner|value|data|raw|text): )(?=\\{{0,8}}[\"'])"
     rf"|(?i:(?<![\w])(?P<sql>password|passphrase|identified by)[ ]{{1,4}}(?=['\"]))",
 )
 _BEFORE = re.compile(r"([A-Za-z]{1,24})[ ]\Z")
@@ -134,7 +134,7 @@ class _Hider:
         at = opening.end() if opening else match.end()
         if is_reference(text, at) and not text.startswith("<![CDATA[", at):
             return match.end()
-        if _pair_inside(text, at):
+        if _pair_inside(text, at, but_maybe=kind is Secrecy.HEADER):
             return match.end()
         if kind in (Secrecy.HEADER, Secrecy.PHRASE):
             return self._line(kind, name, match, begin)
@@ -221,11 +221,15 @@ class _Hider:
             self.hide(at + value.start, at + value.end)
 
 
-def _pair_inside(text: str, at: int) -> bool:
-    """Tell whether a secret name with a value of its own stands here: `token=api_key=…`."""
+def _pair_inside(text: str, at: int, *, but_maybe: bool) -> bool:
+    """Tell whether a secret name with a value of its own stands here: `token=api_key=…`.
+
+    `but_maybe`: one whose value is a secret only if it looks random does not count.
+    """
     wrapped = WRAPPED.match(text, at)
     inner = _PAIR.match(text, wrapped.end() if wrapped else at)
-    if inner is None or not inner["name"] or secrecy(inner["name"]) is Secrecy.NONE:
+    found = secrecy(inner["name"]) if inner is not None and inner["name"] else Secrecy.NONE
+    if inner is None or found is Secrecy.NONE or (but_maybe and found is Secrecy.MAYBE):
         return False
     quoted = at > 0 and text[at - 1] in "\"'`"
     return not quoted or bool(inner["close"])

@@ -47,6 +47,10 @@ def _as_read(match: re.Match[str]) -> str:
     return chr(code - 0xFEE0) if code in _WIDE else " " if match.group() in _SPACES else ""
 
 
+#: As JSON may write a printable character, and as HTML and XML write what stands around values.
+_CODED = re.compile(r"\\u00(2[1346-9a-fA-F]|[3-6][0-9a-fA-F]|5[0-9abdefABDEF]|7[0-9a-eA-E])")
+_ENTITIES = {"quot": '"', "apos": "'", "#34": '"', "#39": "'", "#58": ":", "#61": "=", "#x22": '"', "#x27": "'"}
+_ENTITY = re.compile(rf"&({'|'.join(_ENTITIES)});")
 _ENCODED = re.compile(r"(?<!\S)\S*?%(?:3[aAdD]|25)\S*+")
 _SCHEME = re.compile(r"(?i)\b(bearer|basic)([ ]{1,4})([A-Za-z0-9._~+/=-]{8,}+)")
 
@@ -126,7 +130,9 @@ def _without(sequences: re.Pattern[str], text: str) -> str:
 
 def _redact_line(text: str) -> str:
     plain = text.replace("\\/", "/") if "\\/" in text else text  # as some write JSON
-    plain = plain.replace("\\u003d", "=").replace("\\u003D", "=") if "\\u003" in plain else plain
+    plain = _CODED.sub(lambda coded: chr(int(coded[1], 16)), plain) if "\\u00" in plain else plain
+    if "&" in plain:
+        plain = _ENTITY.sub(lambda entity: _ENTITIES[entity[1]], plain)
     if not _may_be_secret.found_in(plain):
         return text
     shown = _redact_plain(plain)

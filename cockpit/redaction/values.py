@@ -146,7 +146,8 @@ def read_value(text: str, at: int, name_at: int, *, to_line_end: bool = False) -
         at += 1
     if at >= len(text):
         return None
-    block = _BLOCK.match(text, at)
+    tagged = _MARKED.match(text, at)
+    block = _BLOCK.match(text, tagged.end() if tagged else at)
     if block is not None:
         end = block_end(text, block.end(), _indent(text, name_at), items=False)
         return Value(block.end(), end, text[block.end() : end], closed=True)
