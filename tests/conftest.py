@@ -29,6 +29,23 @@ sys.dont_write_bytecode = False
 _SERVERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
+#: What is played in real time, or in a world of its own. It comes first: while a process plays one,
+#: no other can take the test that it has next.
+_LONG = ("e2e", "frames", "situation", "matrix", "drill/scenarios", "panels/seen", "sources/test_faults.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each process its share of the long files first; xdist hands out the list in pieces."""
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    here = config.rootpath / "tests"
+    files = list(dict.fromkeys(item.path for item in items))
+    long = [file for file in files if file.relative_to(here).as_posix().startswith(_LONG)]
+    quick = [file for file in files if file not in set(long)]
+    shares = [[*long[first::processes], *quick[first::processes]] for first in range(processes)]
+    place = {file: number for number, file in enumerate(file for share in shares for file in share)}
+    items.sort(key=lambda item: place[item.path])
+
+
 @pytest.fixture(autouse=True)
 def no_secret_of_another_test() -> Iterator[None]:
     """What a test's configuration held is hidden in that test alone."""
