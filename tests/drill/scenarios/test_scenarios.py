@@ -177,12 +177,8 @@ def test_there_is_a_scenario_for_each_cause_that_its_runbook_names_by_step() -> 
             for step in (*scenario.right_steps, *scenario.wrong_steps, *scenario.holding_steps)
         }
         acting = {step.id for step in runbooks.runbook(str(number)).mitigations if step.kind not in ("view", "check")}
-        assert (
-            acting - tried
-            <= {
-                "pause-markets",
-                "unpause-market",
-                "market-state",
-                "limit-connector",
-            }
-        )  # the way back, what reads it back, and the half of 6.mitigation.2 whose value is worked out from what is polled
+        assert acting - tried <= {
+            "pause-markets",
+            "unpause-market",
+            "market-state",
+        }  # the way back, and what reads it back

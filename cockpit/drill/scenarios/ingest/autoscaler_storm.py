@@ -25,8 +25,8 @@ SCENARIO = Scenario(
     "provider answers "
     "most of it with 429. Whoever scales by hand is overruled within fifteen seconds.",
     inject=inject,
-    right_steps=("slow-polling", "raise-cache-ttl", "disable-connector"),
+    right_steps=("slow-polling", "limit-connector", "raise-cache-ttl", "disable-connector"),
     wrong_steps=("scale-ingestors",),
-    arguments={"connector": "sports", "replicas": "4"},
+    arguments={"connector": "sports", "replicas": "4", "limits": "sports=4"},
     aged_s=330.0,
 )

@@ -22,8 +22,8 @@ SCENARIO = Scenario(
     story="The sports provider has cut our quota and answers most polls with 429. "
     "Its watermark falls behind while every other connector is well.",
     inject=inject,
-    right_steps=("slow-polling", "raise-cache-ttl", "disable-connector"),
+    right_steps=("slow-polling", "limit-connector", "raise-cache-ttl", "disable-connector"),
     wrong_steps=("scale-ingestors",),
-    arguments={"connector": "sports"},
+    arguments={"connector": "sports", "limits": "sports=2"},
     aged_s=330.0,
 )
