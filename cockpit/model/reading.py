@@ -305,6 +305,11 @@ def last_known(found: Known[T] | Unknown[T]) -> T | None:
     return found.data if isinstance(found, Known) else Unknown.last_of_unknown(found)
 
 
+def if_known(found: Known[T] | Unknown[T]) -> T | None:
+    """Return what is believed; None where nothing can be."""
+    return found.data if isinstance(found, Known) else None
+
+
 def light_of(found: Known[Any] | Unknown[Any]) -> SourceState:
     """Return the state by its name, for a light, a record or a finding that shows it."""
     return SourceState.LIVE if isinstance(found, Known) else Unknown.state_of_unknown(found)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cockpit.model.reading import Known, believed
+from cockpit.model.reading import believed, if_known
 
 if TYPE_CHECKING:
     from cockpit.model.observed.postgres import Activity, Indexes, TableUpkeep, Vacuum
@@ -36,8 +36,7 @@ def choices(kind: str, rest: str, situation: Situation) -> Choices:
 
 
 def _data(situation: Situation, topic: str) -> Any:
-    found = believed(situation.postgres.get(topic), situation.mono)
-    return found.data if isinstance(found, Known) else None
+    return if_known(believed(situation.postgres.get(topic), situation.mono))
 
 
 def _indexes(seen: Indexes | None, field: str) -> Choices:

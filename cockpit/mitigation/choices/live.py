@@ -24,7 +24,7 @@ from cockpit.mitigation.choices.database import choices as of_database
 from cockpit.mitigation.choices.restore import replicas_before, restore_times
 from cockpit.mitigation.choices.signing import keys_on_offer, next_set, sets_to_use, thresholds
 from cockpit.model.observed.variables import variable
-from cockpit.model.reading import Known, Unknown, believed, last_known, light_of, spell
+from cockpit.model.reading import Known, Unknown, believed, if_known, last_known, light_of, spell
 from cockpit.sources.releases import releases
 from cockpit.sources.solana.values import unfit
 from cockpit.text import clean, counted, url_hint
@@ -174,22 +174,26 @@ def _limited(now: str, rates: Mapping[str, float]) -> Choices:
 
 
 def _table(situation: Situation, query: str, label: str) -> dict[str, float]:
-    result = last_known(believed(situation.queries.get(query), situation.mono))
+    result = if_known(believed(situation.queries.get(query), situation.mono))
     return result.by(label) if result is not None else {}
 
 
 def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) -> Choices:
     """Return the values of a label, the worst first; what has no number comes last.
 
-    Samples that differ in another label are added up.
+    Samples that differ in another label are added up. What was read too long ago names them still;
+    its numbers are not said.
     """
-    result = last_known(believed(situation.queries.get(query), situation.mono))
+    found = believed(situation.queries.get(query), situation.mono)
+    result = last_known(found)
     unit = runbooks.queries[query].unit if query in runbooks.queries else ""
     known: dict[str, float] = {}
     for sample in result.samples if result is not None else ():
         if label in sample.labels:
             known[sample.labels[label]] = known.get(sample.labels[label], 0.0) + sample.value
     worst = sorted(known.items(), key=lambda pair: -pair[1] if pair[1] == pair[1] else float("inf"))
+    if isinstance(found, Unknown):
+        return [(value, "not known now") for value in sorted(known)]
     return [(value, f"{amount(number)} {unit}".strip()) for value, number in worst]
 
 
@@ -263,8 +267,8 @@ def _not_as_usual(runbooks: Runbooks, situation: Situation, kind: str, configmap
 
 def _agents_for_keys(situation: Situation) -> Choices:
     """Return numbers of agents with which each key has one more: fewer change nothing."""
-    account = last_known(believed(situation.solana.get("signer-set"), situation.mono))
-    reports = last_known(believed(situation.probes.get("signers"), situation.mono))
+    account = if_known(believed(situation.solana.get("signer-set"), situation.mono))
+    reports = if_known(believed(situation.probes.get("signers"), situation.mono))
     keys = (
         len(account.pubkeys) if account is not None else len({r.pubkey for r in (reports or {}).values() if r.pubkey})
     )
@@ -295,7 +299,9 @@ def _markets(runbooks: Runbooks, situation: Situation, signal: str = "") -> Choi
     about come first, then those whose sources differ, then the riskiest.
     """
     ages = dict(_labels(runbooks, situation, "output-age", "market"))
+    unread = isinstance(believed(situation.queries.get("output-age"), situation.mono), Unknown)
     on_chain = _accounts(situation)
+    read_now = isinstance(believed(situation.solana.get("markets"), situation.mono), Known)
     named = [*ages, *(m for m in sorted(on_chain) if m not in ages)]
     hit = of_markets.impacted(situation, signal, {m: on_chain[m].domain if m in on_chain else "" for m in named})
     apart, risk = of_markets.spreads(situation), of_markets.risks(situation)
@@ -304,8 +310,9 @@ def _markets(runbooks: Runbooks, situation: Situation, signal: str = "") -> Choi
         if impossible(market):
             continue
         state = on_chain.get(market)
-        words = "" if state is None else f"{'active' if state.active else 'PAUSED'}, {state.domain}"
-        age = f"output {ages[market]} old" if market in ages else ""
+        paused = "not known now" if not read_now else "active" if state is not None and state.active else "PAUSED"
+        words = "" if state is None else f"{paused}, {state.domain}"
+        age = f"output {ages[market]}{'' if unread else ' old'}" if market in ages else ""
         said = (words, hit.get(market, ""), of_markets.words(market, apart, risk), age)
         offers.append((market, ", ".join(word for word in said if word)))
     return offers
@@ -375,7 +382,7 @@ def _metered(name: str, situation: Situation | None) -> list[str]:
         ("rpc-confirm-p95", "confirms in {:.1f} s"),
     ):
         known = believed(situation.queries.get(query), situation.mono) if situation is not None else None
-        result = last_known(known) if known is not None else None
+        result = if_known(known) if known is not None else None
         value = result.by("endpoint").get(name) if result is not None else None
         if value is not None and value == value:
             found.append(words.format(value * 100 if "error" in query else value / 1000))

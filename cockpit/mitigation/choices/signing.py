@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.model.observed.chain import ProtocolState, SignerSetState
 from cockpit.model.observed.probe import SignerReport
-from cockpit.model.reading import believed, last_known
+from cockpit.model.reading import believed, if_known
 from cockpit.text import counted
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ FEW_ERRORS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Signers:
-    """Holds what is known of the signers; None: not known."""
+    """Holds what is known of the signers; None: not known (what was read too long ago is not)."""
 
     account: SignerSetState | None
     protocol: ProtocolState | None
@@ -41,10 +41,10 @@ class Signers:
 
 def signers(situation: Situation) -> Signers:
     mono = situation.mono
-    account = last_known(believed(situation.solana.get("signer-set"), mono, SignerSetState))
-    protocol = last_known(believed(situation.solana.get("protocol"), mono, ProtocolState))
-    errors = last_known(believed(situation.queries.get(ERRORS), mono))
-    reports = last_known(believed(situation.probes.get("signers"), mono))
+    account = if_known(believed(situation.solana.get("signer-set"), mono, SignerSetState))
+    protocol = if_known(believed(situation.solana.get("protocol"), mono, ProtocolState))
+    errors = if_known(believed(situation.queries.get(ERRORS), mono))
+    reports = if_known(believed(situation.probes.get("signers"), mono))
     return Signers(account, protocol, reports, errors.by("signer") if errors is not None else {})
 
 

@@ -15,7 +15,7 @@ from cockpit.model.observed.cluster import Cluster, ContainerTemplate, EnvVar, R
 from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.observed.postgres import Activity, LongTransaction
 from cockpit.model.observed.probe import SignerReport
-from cockpit.model.reading import Fault, Reading, SourceState
+from cockpit.model.reading import Fault, Reading, SourceState, last_known
 from cockpit.model.runbook import Param, Query, Runbooks, Toggle
 from cockpit.model.situation import Situation, ToggleStatus
 from cockpit.sources.solana.settings import RpcEndpoint
@@ -61,6 +61,20 @@ def situation(**more: Any) -> Situation:
 
 def offered(source: str, now: Situation | None) -> list[tuple[str, str]]:
     return choices(Param(name="x", choices_from=source), RUNBOOKS, ENDPOINTS, now)
+
+
+def test_what_was_read_before_its_source_failed_names_and_measures_nothing() -> None:
+    """Rule 2, of choices: a lag of ten minutes ago stood beside its connector as if it were now."""
+    lag = by("connector", sports=410.0, politics=2.0)
+    assert offered("connectors", situation(queries={"lag-by-connector": lag})) == [
+        ("sports", "410 s"),
+        ("politics", "2 s"),
+    ]
+    gone = Reading(
+        lag.topic, last_known(lag.believed(CLOCK.mono())), CLOCK.mono(), fault=Fault(SourceState.DOWN, "no answer")
+    )
+    now = situation(queries={"lag-by-connector": gone})
+    assert offered("connectors", now) == [("politics", "not known now"), ("sports", "not known now")]
 
 
 def test_rpc_endpoints_have_their_health_beside_them() -> None:

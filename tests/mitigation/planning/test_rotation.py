@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cockpit.mitigation.choices.signing import keys_on_offer, next_set, sets_to_use, thresholds
 from cockpit.mitigation.planning.rotation import rotation
@@ -14,7 +15,7 @@ from cockpit.model.observed.chain import ProtocolState, SignerSetState
 from cockpit.model.observed.metrics import QueryResult, Sample
 from cockpit.model.observed.probe import SignerReport
 from cockpit.model.plan import Verdict
-from cockpit.model.reading import Reading
+from cockpit.model.reading import Fault, Reading, SourceState, last_known
 from cockpit.model.situation import Situation
 from cockpit.oracle.base58 import encode
 from cockpit.runbooks.schema import load
@@ -104,6 +105,28 @@ def test_what_is_not_known_of_the_chain_or_the_agents_is_unknown() -> None:
     for now in (known(blind=True), None):
         found = made(now, KEYS[:7])
         assert (found["signer-set"][0], found["threshold"][0]) == (Verdict.UNKNOWN, Verdict.UNKNOWN)
+
+
+def silent(now: Situation) -> Situation:
+    """The same, but every source has failed since: what it read is kept, and is not known."""
+    gone = Fault(SourceState.DOWN, "no answer")
+    topics = {
+        name: {
+            topic: Reading(topic, last_known(each.believed(1.0)), 1.0, fault=gone)
+            for topic, each in getattr(now, name).items()
+        }
+        for name in ("solana", "probes", "queries")
+    }
+    return replace(now, **topics)
+
+
+def test_what_was_read_before_the_sources_failed_proves_nothing() -> None:
+    """Rule 2, of guards: "101 is the chain's next id" was said by a chain that nobody can read."""
+    now = silent(known())
+    found = made(now, KEYS[:7])
+    assert (found["signer-set"][0], found["threshold"][0]) == (Verdict.UNKNOWN, Verdict.UNKNOWN)
+    assert judged(3, "use-signer-set", now, set_id="100")["signer-set"][0] is Verdict.UNKNOWN
+    assert keys_on_offer(now, new=False) == [] and next_set(now) == []
 
 
 @pytest.mark.parametrize("keys", ["A B C D", "abc", f"{KEYS[0]} {KEYS[0]}", "signer-1", KEYS[0][:-4]])
