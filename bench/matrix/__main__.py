@@ -60,7 +60,7 @@ def main() -> int:
     tasks += [Task(name, seed, False, only) for seed in seeds for name in names if SCENARIOS[name].right_steps]
     found = everything(tasks, args.jobs, out)
     simulated = [r for r in found if r.verdict != NOT_HERE]
-    again = _some([r for r in simulated if r.verdict in ("pass", "fail", "unknown")], args.wire)
+    again = _some([r for r in simulated if r.verdict in ("pass", "fail", "unknown") and _same(r.case)], args.wire)
     # what is on the real wire waits most of its time
     real = [_wired(r.case, args.speed) for r in found if r.verdict == NOT_HERE]
     results = [*simulated, *everything(real, 2 * args.jobs, out)]
@@ -69,6 +69,12 @@ def main() -> int:
     wrong = report.verdict(results)
     print("matrix: " + ("; ".join(wrong) if wrong else "all is so"))
     return 1 if wrong else 0
+
+
+def _same(case: Case) -> bool:
+    """Tell whether it can be so with a real database too."""
+    scenario = SCENARIOS[case.scenario]
+    return (str(case.runbook), case.step) not in {scenario.qualified(step) for step in scenario.enlarged}
 
 
 def _wired(case: Case, speed: float) -> Task:

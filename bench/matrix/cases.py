@@ -70,7 +70,7 @@ def case_of(scenario: Scenario, seed: int, runbooks: Runbooks, named: str) -> Ca
 
 def cures_of(scenario: Scenario) -> tuple[str, ...]:
     """Return the steps that cure it each by itself."""
-    return tuple(step for step in scenario.right_steps if step not in scenario.repeated)
+    return (*(step for step in scenario.right_steps if step not in scenario.repeated), *scenario.enlarged)
 
 
 def cases(scenario: Scenario, seed: int, runbooks: Runbooks, situation: Situation, *, wrong: bool) -> list[Case]:
@@ -80,7 +80,7 @@ def cases(scenario: Scenario, seed: int, runbooks: Runbooks, situation: Situatio
     as wrong. What two runbooks call differently and sends the same is the same. A program that only
     reads back what another step did changes nothing.
     """
-    named = {scenario.qualified(step) for step in scenario.right_steps}
+    named = {scenario.qualified(step) for step in (*scenario.right_steps, *scenario.enlarged)}
     if wrong:
         named |= {scenario.qualified(step) for step in (*scenario.wrong_steps, *scenario.holding_steps)}
     matching = {match.runbook.number for match in situation.matches if match.score > 0} if wrong else set()

@@ -33,6 +33,7 @@ from cockpit.settings import Settings, secret_of
 from cockpit.sources.postgres.settings import POSTGRES
 from cockpit.sources.probes.settings import PROBES
 from cockpit.sources.prometheus.settings import PROMETHEUS
+from cockpit.sources.prometheus.values import BY_SIGNER
 from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
 
 START = 1_790_000_000.0  # unix seconds
@@ -165,6 +166,7 @@ def _without_panels(runbooks: Runbooks) -> Runbooks:
     used = {
         *asked,
         *CROSS_CHECKED.values(),
+        BY_SIGNER,
         IMPLIED,
         RISK,
         WAITING,

@@ -25,6 +25,7 @@ class Scenario:
     which one alone is half a cure, as of two sessions to end. `by_hand`: what the operator's
     own tools do where a step only asks whether it was done: step → effect. `relent`: ends the cause
     from outside, once a lesson is learnt. `seen_by`: sources, each of which is enough to tell it.
+    `enlarged`: what cures it where the database's machine can grow, which a real one's cannot.
     `parts`: incidents that go on at once. `needs_database`: without a real PostgreSQL its causes
     cannot be told. `old_pods`: services whose pods it lives on: new ones would be well.
     """
@@ -46,6 +47,7 @@ class Scenario:
     parts: tuple[Scenario, ...] = ()
     needs_database: bool = False
     old_pods: tuple[str, ...] = ()
+    enlarged: tuple[str, ...] = ()
 
     @property
     def incidents(self) -> tuple[Scenario, ...]:

@@ -28,11 +28,12 @@ SCENARIO = Scenario(
     "Ending both sessions ends it, and the report belongs elsewhere (without a real PostgreSQL: `m0-cockpit drill "
     "--do end-session`).",
     inject=inject,
-    right_steps=("end-session",),
+    right_steps=("end-session", "analytics-moved"),
     repeated=("end-session",),
     wrong_steps=("write-less", "9/restart-gateway", "9/scale-gateway"),
-    by_hand={"end-session": relent},
+    by_hand={"end-session": relent, "analytics-moved": relent},
     relent=relent,
     aged_s=300.0,
     needs_database=True,
+    enlarged=("scale-db",),
 )

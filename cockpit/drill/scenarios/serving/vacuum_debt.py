@@ -37,4 +37,5 @@ SCENARIO = Scenario(
     relent=relent,
     aged_s=300.0,
     needs_database=True,
+    enlarged=("scale-db",),
 )
