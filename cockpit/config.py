@@ -74,6 +74,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "reveal_delay_slots": (0.0, 10_000.0),
     "monthly_fee": (0.0, 1e9),
     "price_per_million": (0.0, 1e9),
+    "secrets_max_age_days": (1, 3650),
 }
 
 

@@ -322,20 +322,19 @@ class Session:
     def maintenance(self) -> MaintenanceService:
         """Return rounds of maintenance and checklists, from what is known now."""
         from cockpit.journal.operator import Operator
-        from cockpit.maintenance.costs import Price
+        from cockpit.maintenance.lookups import lookups_of
         from cockpit.maintenance.service import MaintenanceService
 
-        executor = self.executor
         return MaintenanceService(
             runbooks=lambda: self.runbooks,
             situation=lambda: self.situation,
             clock=self.clock,
-            operator=lambda: executor.operator if executor is not None else Operator.current(),
+            operator=lambda: self.executor.operator if self.executor is not None else Operator.current(),
             state_dir=own_state_dir(self.settings),
             settings=self.settings.maintenance,
             ranges=self._ranges if "prometheus" in configured(self.settings) else None,
             journal=self.journal,
-            prices=[Price(e.name, e.price_per_million, e.monthly_fee) for e in self.settings.of(RPC_ENDPOINTS)],
+            lookups=lookups_of(self.settings, self.place.namespace if self.place else "", self.engine.access),
         )
 
     def explain(self, kind: str, namespace: str, name: str, uid: str = "") -> tuple[str, ...]:

@@ -187,6 +187,7 @@ class MoveAnalyticsSettings(OwnCommand, frozen=True, kw_only=True):
 
 
 MIGRATION_JOBS: Final = "(?i)migrat"
+RESTORE_JOBS: Final = "(?i)restore"
 
 
 class MaintenanceSettings(Section, frozen=True, kw_only=True):
@@ -194,14 +195,21 @@ class MaintenanceSettings(Section, frozen=True, kw_only=True):
 
     canary_markets: tuple[str, ...] = ()  # that a release is tried on while the others are paused
     migration_jobs: str = MIGRATION_JOBS  # a regular expression: Jobs of that name apply migrations
+    staging_namespace: str | None = None  # whose Jobs test restores: the weekly round looks for the newest
+    staging_context: str | None = None  # of the kubeconfig, where staging is another cluster
+    restore_jobs: str = RESTORE_JOBS  # a regular expression: Jobs of that name, in staging, test a restore
+    secrets: tuple[str, ...] = ()  # whose age the weekly round says, by their metadata alone (get, by name)
+    secrets_max_age_days: int = 90  # older ones are due to be rotated
 
     def __post_init__(self) -> None:
-        if self.migration_jobs == MIGRATION_JOBS:
-            return
-        try:
-            compiled(self.migration_jobs)
-        except PatternRefused as error:
-            raise ValueError(f"migration-jobs: expected a regular expression: {error}") from None
+        for name, usual in (("migration_jobs", MIGRATION_JOBS), ("restore_jobs", RESTORE_JOBS)):
+            pattern = getattr(self, name)
+            if pattern == usual:
+                continue
+            try:
+                compiled(pattern)
+            except PatternRefused as error:
+                raise ValueError(f"{name.replace('_', '-')}: expected a regular expression: {error}") from None
 
 
 class LinksSettings(Section, frozen=True, kw_only=True):

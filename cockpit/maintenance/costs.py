@@ -9,6 +9,8 @@ from cockpit.maintenance.measure import Ranges, Span, measured
 from cockpit.maintenance.words import number, span
 from cockpit.model.maintenance import Finding
 from cockpit.model.runbook import Runbooks
+from cockpit.settings import Settings
+from cockpit.sources.solana.settings import RPC_ENDPOINTS
 from cockpit.text import safe
 
 #: The query of runbooks.toml that counts requests a minute, by endpoint.
@@ -29,6 +31,10 @@ class Price:
     @property
     def known(self) -> bool:
         return self.per_million is not None or self.monthly is not None
+
+
+def prices_of(settings: Settings) -> tuple[Price, ...]:
+    return tuple(Price(e.name, e.price_per_million, e.monthly_fee) for e in settings.of(RPC_ENDPOINTS))
 
 
 async def costs(

@@ -12,8 +12,9 @@ from typing import Any
 
 from cockpit.maintenance.answers import question
 from cockpit.maintenance.chainfacts import authority, rotation
-from cockpit.maintenance.costs import Price, costs
+from cockpit.maintenance.costs import costs
 from cockpit.maintenance.findings import by_label, counted, now, over_time
+from cockpit.maintenance.lookups import Lookups
 from cockpit.maintenance.measure import Ranges, Span
 from cockpit.model.maintenance import Finding, Question, RoundLine
 from cockpit.model.runbook import Runbook, Runbooks
@@ -40,7 +41,7 @@ class RoundInput:
     wall: float
     span: Span
     ranges: Ranges | None
-    prices: Sequence[Price] = ()  # of the configured endpoints
+    lookups: Lookups | None = None
 
     def ask(self, step: str, runbook: str = ROUTINE, fresh_s: float | None = None) -> Question | None:
         patience = WINDOWS[self.name] if fresh_s is None else fresh_s
@@ -101,8 +102,11 @@ async def _models(at: RoundInput) -> Line:
 
 
 async def _backups(at: RoundInput) -> Line:
-    """Judge backups and archiving; ask for the last restore that was tested."""
-    return await at.signals("15.weekly.3"), at.ask("test-restore", "backup-restore", RESTORE_TESTED_S)
+    """Judge backups, archiving and the newest restore test in staging; ask where none is seen."""
+    found = await at.signals("15.weekly.3")
+    tested = await at.lookups.restore_tests(at.situation.cluster_now, RESTORE_TESTED_S) if at.lookups else []
+    seen = any(one.state == "ok" for one in tested)
+    return [*found, *tested], None if seen else at.ask("test-restore", "backup-restore", RESTORE_TESTED_S)
 
 
 async def _rpc(at: RoundInput) -> Line:
@@ -112,13 +116,14 @@ async def _rpc(at: RoundInput) -> Line:
     found += await at.rows("rpc-confirm-p95", "confirmation", "endpoint", "rpc-confirm")
     found += await at.count("rpc-requests", "requests", "endpoint")
     found += await at.count("rpc-throttled", "requests refused for their rate (429)", "endpoint", bad=True)
-    spent, unpriced = await costs(at.prices, at.runbooks, at.ranges, at.span)
+    spent, unpriced = await costs(at.lookups.prices if at.lookups else (), at.runbooks, at.ranges, at.span)
     return [*found, *spent], at.ask("weekly-rpc-costs") if unpriced else None
 
 
 async def _keys(at: RoundInput) -> Line:
-    """Judge what is due to be renewed: certificates; ask for the keys."""
+    """Judge what is due to be renewed: certificates, named secrets by age; ask for other keys."""
     found = [now("certificate-days", at.situation)] if "probes" in at.situation.configured else []
+    found += await at.lookups.secret_ages(at.situation.cluster_now) if at.lookups else []
     return found, at.ask("weekly-keys")
 
 

@@ -15,8 +15,8 @@ from cockpit.errors import CockpitError
 from cockpit.incident.report.writing import write
 from cockpit.maintenance import report, rounds
 from cockpit.maintenance.chainfacts import authority_now, upgrade_authority_now
-from cockpit.maintenance.costs import Price
 from cockpit.maintenance.deploy import Deploying, deploy_lines
+from cockpit.maintenance.lookups import Lookups
 from cockpit.maintenance.measure import Ranges, Span
 from cockpit.model.maintenance import Finding, Round, RoundLine
 from cockpit.model.runbook import Runbooks
@@ -59,7 +59,7 @@ class MaintenanceService:
     settings: MaintenanceSettings
     ranges: Ranges | None
     journal: Journal | None
-    prices: Sequence[Price] = ()
+    lookups: Lookups | None = None
 
     def begin(self, name: str) -> Future[Round]:
         """Make a round on a thread and loop of its own: a month of history takes a while.
@@ -96,7 +96,7 @@ class MaintenanceService:
                     wall=self.clock.wall(),
                     span=span,
                     ranges=self.ranges,
-                    prices=self.prices,
+                    lookups=self.lookups,
                 )
             )
         elif name == "deploy":

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from cockpit.drill.clock import rfc3339
+from cockpit.drill.kubernetes import write_kubeconfig
+from cockpit.drill.kubernetes.objects.resources import JOBS, SECRETS
+from cockpit.kubeapi.access import Access, load_access
+from cockpit.maintenance import lookups
 from cockpit.maintenance.chainfacts import authority
 from cockpit.maintenance.costs import Price, costs
 from cockpit.maintenance.deploy import Deploying, deploy_lines
+from cockpit.maintenance.lookups import Lookups
 from cockpit.model.maintenance import RoundLine
 from cockpit.model.observed.chain import Governance, Multisig, ProtocolState
 from cockpit.model.observed.postgres import Migration, Migrations
@@ -19,6 +27,8 @@ from cockpit.oracle.base58 import encode
 from cockpit.oracle.governance import LOADER, SQUADS, multisig, program_data_address, upgrade_authority
 from cockpit.oracle.layouts import Account, Undecodable, account_discriminator
 from tests.maintenance.test_maintenance import NOW, RUNBOOKS, WEEK, Prometheus, ready, series, situation
+from tests.support.kube_rig import NAMESPACE, Rig
+from tests.support.kube_rig import rig as make_rig
 
 
 def spent(*prices: Price, **answers: Any) -> tuple[list[tuple[str, str]], bool]:
@@ -118,3 +128,52 @@ def test_a_squads_multisig_and_the_loaders_accounts_are_decoded() -> None:
     assert upgrade_authority(Account("a", LOADER, data + b"\0" + bytes(32), 5)) == (None, 9)
     with pytest.raises(Undecodable):
         upgrade_authority(Account("a", LOADER, data, 5))
+
+
+def looked(rig: Rig, **own: Any) -> Lookups:
+    def reach(context: str | None) -> Access:
+        return load_access(str(write_kubeconfig(rig.directory / "rounds", rig.served, token="admin")), context)
+
+    return Lookups(reach=reach, namespace=NAMESPACE, **own)
+
+
+def job(rig: Rig, name: str, **status: Any) -> None:
+    meta = {"name": name, "namespace": NAMESPACE}
+    rig.do(lambda: rig.world.store.create(JOBS, {"metadata": meta, "spec": {}, "status": status}))
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with make_rig(tmp_path) as made:
+        yield made
+
+
+def test_restore_tests_and_secrets_are_looked_up_when_a_round_is_made(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """14.verify.3, 15.weekly.5: the newest restore Job of staging; secrets by metadata alone."""
+    now = rig.do(lambda: rig.world.clock.now())
+    here = looked(rig, staging_namespace=NAMESPACE, secrets=("m0-rpc-keys", "not-there"), secret_age_s=3600.0)
+
+    def tests() -> tuple[str, str]:
+        (found,) = asyncio.run(here.restore_tests(now + 9000.0, 35 * 86400.0))
+        return found.state, found.words
+
+    assert tests() == ("attention", f"restore test in {NAMESPACE}: no Job of that name is there")
+    done = {"type": "Complete", "status": "True"}
+    began, ended = rfc3339(now), rfc3339(now + 840.0)
+    job(rig, "pg-restore-test", conditions=[done], startTime=began, completionTime=ended)
+    state, words = tests()
+    assert state == "ok" and "succeeded 2 h ago, took 14 min" in words, words
+    (late,) = asyncio.run(here.restore_tests(now + 40 * 86400.0, 35 * 86400.0))
+    assert late.state == "attention" and "older than 35 d" in late.words
+
+    secret = {"metadata": {"name": "m0-rpc-keys", "namespace": NAMESPACE}, "data": {"key": "c2VjcmV0"}}
+    rig.do(lambda: rig.world.store.create(SECRETS, secret))
+    old, missing = asyncio.run(here.secret_ages(now + 9000.0))
+    assert (old.state, missing.state) == ("attention", "unknown")
+    assert old.words == "secret m0-rpc-keys: written 2 h ago, due after 60 min" and "not-there" in missing.words
+    monkeypatch.setattr(lookups, "METADATA", "Secret")  # a server that answers with the whole secret
+    whole, _ = asyncio.run(here.secret_ages(now + 9000.0))
+    assert whole.state == "unknown" and "does not answer its metadata alone" in whole.words
+    assert asyncio.run(looked(rig).restore_tests(now, 1.0)) == asyncio.run(looked(rig).secret_ages(now)) == []
