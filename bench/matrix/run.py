@@ -19,7 +19,7 @@ from cockpit.sources.solana.settings import RPC_ENDPOINTS
 LONGEST_S = 3600.0  # simulated; no proof's window is so long
 REFUSED, NOTHING, HELD = "refused", "nothing to do", "held"
 NOT_HERE = "needs the real wire"
-NEXT_LOOK_S = 60.0  # an operator waits until what was made is seen on the chain
+SEEN_WITHIN_S = 60.0  # an operator waits until what was made is seen on the chain
 QUIET_S = 5.0  # without a reveal in the world
 
 
@@ -160,7 +160,7 @@ async def _sequence(rig: Rig, case: Case, runbook: Runbook, step: Step) -> tuple
             rig.executor.note_part(runbook.id, step.id, index, run, "done", "yes" if one.kind == "manual" else "")
         else:
             mine, plan = await _planned_part(rig, case, runbook, step, index, run)
-            end = rig.clock.mono() + NEXT_LOOK_S
+            end = rig.clock.mono() + SEEN_WITHIN_S
             while index and plan.blocked and rig.clock.mono() < end:  # what the part before made is not read yet
                 await asyncio.sleep(5.0)
                 mine, plan = await _planned_part(rig, case, runbook, step, index, run)
