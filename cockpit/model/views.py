@@ -194,7 +194,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         title="Chart",
         offer="Chart of a number",
         words="what the chosen signal was, or one of the panel's numbers: 5 minutes to 30 days",
-        args=("signal", "query", "panel", "service"),
+        args=("signal", "query", "panel", "service", "object"),
         file="chart.numbers",
         key="c",
     ),

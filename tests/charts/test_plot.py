@@ -9,11 +9,17 @@ import pytest
 from msgspec import structs
 
 from cockpit.model.observed.chart import Chart, ChartNow, ChartOf, Mark, Trace, axis
+from cockpit.model.observed.metrics import Alert
 from panels.kit.spans import Line, line_width, plain
 from panels.kit.theme import Appearance
+from panels.messages import OpenView
+from panels.screens.chart.happened import marks_of
+from panels.screens.chart.numbers import NumbersView
+from panels.screens.chart.numbers import view as numbers_view
 from panels.screens.chart.plot import Options, picture, reading
 from panels.screens.chart.scale import scale, tick_words
 from panels.screens.chart.view import ChartView
+from panels.screens.view import Asked
 from tests.support.samples import situations
 from tests.support.samples.dialogs import HOSTILE, Harness
 
@@ -182,3 +188,46 @@ async def test_a_point_that_comes_repaints_a_few_cells_only() -> None:
         ]
         assert axis("1 h", END) == axis("1 h", END + 15.0)
         assert sum(end - begin for begin, end in cells) <= 48 * 8 * 3, cells
+
+
+def test_marks_are_what_happened_by_prometheus_own_clock() -> None:
+    """Two hours between the clocks: a step of the journal stands where the metrics show it."""
+    step = situations.journal()[0]
+    alerts = tuple(Alert("Lag", "firing", {"c": str(n)}, since=step.wall + 7260.0) for n in range(4))
+    now_ = structs.replace(situations.calm(), journal=(step,), alerts=(*alerts, Alert("Old", "firing")))
+    first, second = marks_of(now_, step.wall + 7000.0, step.wall + 7500.0, 7200.0)
+    assert (first.at, first.kind) == (step.wall + 7200.0, "step") and step.title in first.text
+    assert second.text == "alert Lag firing (4 of them)"
+    assert marks_of(now_, 0.0, 1.0, 0.0) == ()
+
+
+async def test_the_numbers_of_a_panel_and_of_one_object_lead_to_its_chart() -> None:
+    """A connector, endpoint, agent, market or model: what is known of it, each with its chart."""
+    app = Harness(lambda: NumbersView({"panel": "watermark"}, situations.rpc_outage()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert "lag-by-connector" in app.words() and "of Watermark" in app.words()
+        view = app.query_one(NumbersView)
+        key = next(key for key in view.list.keys if key.startswith("object:connector="))
+        view.list.move_to(key)
+        await pilot.press("enter")
+        name = key.partition("=")[2]
+        assert f"of connector {name}" in app.words() and "lag-by-connector" in app.words()
+        view.list.move_to("query:lag-by-connector")
+        await pilot.press("enter")
+        (opened,) = app.requested(OpenView)
+        assert opened.args == {"query": "lag-by-connector", "object": f"connector={name}"}
+    asked = Asked("chart", opened.args, situations.rpc_outage(), Appearance())
+    chart_view = numbers_view(asked)
+    assert isinstance(chart_view, ChartView) and chart_view.of == ChartOf(
+        "query", "lag-by-connector", "connector", name
+    )
+
+
+async def test_what_it_is_stands_below_where_there_is_room() -> None:
+    app = Harness(view_of)
+    async with app.run_test(size=(160, 48)) as pilot:
+        view = app.query_one(ChartView)
+        view.tell(now(chart(line_of(1.0, 2.0)), about=("WARN for 2 min", "a symptom of 1")), situations.MONO)
+        await pilot.pause()
+        assert "WHAT IT IS" in app.words() and "a symptom of 1" in app.words()

@@ -66,3 +66,13 @@ def test_a_signal_that_is_off_or_still_asked_for_tells_nothing_of_a_service(runb
     calm = situations.calm()
     off = replace(calm.signals["rpc-errors"], level=Level.UNKNOWN, off=True)
     assert unwell_signals("m0-submitter", replace(calm, signals={"rpc-errors": off}), runbooks) == ()
+
+
+def test_a_signal_names_the_newest_steps_that_touched_it(runbooks: Runbooks) -> None:
+    """Enter on anything: the steps that stand on it, or were to move it, with how they ended."""
+    runbook, step = next((b, s) for b in runbooks.runbooks for s in b.mitigations if "rpc-errors" in s.signals)
+    line = replace(situations.journal()[0], runbook=runbook.id, step=step.id, wall=situations.WALL - 60.0)
+    other = replace(line, step="nothing of the kind")
+    lines = explain_signal("rpc-errors", situations.rpc_outage(journal=(line, line, line, line, other)), runbooks)
+    told = [one for one in lines if one.startswith(f"step #{line.number} ")]
+    assert len(told) == 3 and "60 s ago" in told[0] and line.title in told[0] and line.outcome in told[0]

@@ -16,6 +16,7 @@ import msgspec
 
 from cockpit.assessment.charts.bounded import Kept, grown, keep, not_numbers, traces
 from cockpit.assessment.charts.own_history import OwnHistory
+from cockpit.assessment.explain.signal import explain_signal
 from cockpit.clock import Clock
 from cockpit.errors import CockpitError
 from cockpit.model.observed.chart import RANGES, Chart, ChartNow, ChartOf, axis
@@ -84,8 +85,8 @@ class _Following:
     """Asks for one chart until it is stopped."""
 
     def __init__(self, owner: ChartFollower, of: ChartOf, range_: str) -> None:
-        self.now = ChartNow(of, range_, asked_at=owner._clock.mono())
         self._owner = owner
+        self.now = ChartNow(of, range_, asked_at=owner._clock.mono(), about=self._about(of))
         self._step = RANGES[range_][1]
         self._kept: Kept | None = None
         self._ended = -math.inf  # the last point that was asked for
@@ -113,8 +114,14 @@ class _Following:
                 pause = _AGAIN_S
             await asyncio.sleep(pause)
 
+    def _about(self, of: ChartOf) -> tuple[str, ...]:
+        situation, runbooks = self._owner._situation(), self._owner._runbooks()
+        if situation is None or of.kind != "signal" or of.name not in runbooks.signals:
+            return ()
+        return explain_signal(of.name, situation, runbooks)
+
     def _say(self, **changes: Any) -> None:
-        self.now = msgspec.structs.replace(self.now, **changes)
+        self.now = msgspec.structs.replace(self.now, about=self._about(self.now.of), **changes)
         if not self._stopped:
             self._owner.heard()
 
@@ -136,6 +143,8 @@ class _Following:
         self._say(asked_at=self._owner._clock.mono())
         begin = end - math.floor((end - anew) / self._step) * self._step
         found, warnings = await self._owner._ranged(row.promql, begin, end, self._step)
+        if of.label:
+            found = tuple(one for one in found if one.labels.get(of.label) == of.value)
         if self._kept is None:
             self._kept = keep(found, self.now.range, direction)
         else:

@@ -13,6 +13,7 @@ from cockpit.model.situation import Situation
 
 _METRIC = re.compile(r"\bm0_\w+")
 _MOST = 6
+_MOST_STEPS = 3
 
 
 def explain_signal(name: str, situation: Situation, runbooks: Runbooks) -> tuple[str, ...]:
@@ -36,6 +37,7 @@ def explain_signal(name: str, situation: Situation, runbooks: Runbooks) -> tuple
         f"decides the stage {stage.name}" for stage in runbooks.stages if name in (stage.headline, *stage.signals)
     ]
     lines += _runbooks(name, runbooks)
+    lines += _steps(name, situation, runbooks)
     service = service_of(name, runbooks)
     lines.append(f"next: l opens the logs of {service}" if service else "no service's logs tell more of it")
     return tuple(lines)
@@ -136,6 +138,18 @@ def _runbooks(name: str, runbooks: Runbooks) -> list[str]:
     lines = [f"a symptom of {'; '.join(of)}"] if of else []
     rest = [words for words in asked if words not in of]
     return [*lines, f"read by {'; '.join(rest)}"] if rest else lines
+
+
+def _steps(name: str, situation: Situation, runbooks: Runbooks) -> list[str]:
+    """Return the newest steps of the journal that stand on the signal or were to move it."""
+    lines = []
+    for line in reversed(situation.journal):
+        found = (s for b in runbooks.runbooks if b.id == line.runbook for s in b.mitigations if s.id == line.step)
+        for step in found:
+            if name in {*step.signals, *step.proves, *(one.signal for one in step.validation)}:
+                ago = spell(max(0.0, situation.wall - line.wall))
+                lines.append(f"step #{line.number} {ago} ago: {line.operator}: {line.title}: {line.outcome}")
+    return lines[:_MOST_STEPS]
 
 
 def _word(status: SignalStatus) -> str:

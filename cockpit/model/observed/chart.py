@@ -28,10 +28,12 @@ _ROOM: Final = (0.1, 60.0)
 
 
 class ChartOf(msgspec.Struct, frozen=True):
-    """Names the number: a signal or a query of the runbooks."""
+    """Names the number: a signal or a query of the runbooks, of one object or of all."""
 
     kind: Literal["signal", "query"]
     name: str
+    label: str = ""  # only the series of which this label is `value`
+    value: str = ""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -79,6 +81,7 @@ class ChartNow(msgspec.Struct, frozen=True):
 
     `asked_at`: monotonic seconds, while a question is under way. `answered_at`: of the last good
     answer. `fault`: why the last question had none; `chart` is then what was known before.
+    `about` says in lines what the number is.
     """
 
     of: ChartOf
@@ -88,6 +91,7 @@ class ChartNow(msgspec.Struct, frozen=True):
     chart: Chart | None = None
     fault: str = ""
     remedy: str = ""
+    about: tuple[str, ...] = ()
 
 
 def axis(range_: str, end: float) -> tuple[float, float]:

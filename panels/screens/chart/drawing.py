@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -18,6 +19,7 @@ from panels.kit.words import age, value
 from panels.screens.chart.happened import marks_of
 from panels.screens.chart.plot import Options, picture, span_words, times_of
 
+_LEAST_PLOT = 26  # rows that the plot, its legend and its marks keep
 _SLOW_S = 2.0  # a question that takes longer is said
 _FAR = 10  # points that pgup and pgdn go
 
@@ -51,9 +53,11 @@ class ChartLines(LineWidget, can_focus=True):
         if situation is None:
             return []
         head = [fit(tuple(self._title(situation)), width), fit(tuple(self._state()), width), *self._said(width)]
+        about = self._about(width)
         chart = self.now.chart if self.now is not None else None
         if chart is None:
-            return head
+            return [*head, *about]
+        about = about if height - len(head) - len(about) >= _LEAST_PLOT else []
         options = Options(
             unit=self._unit(situation),
             status=self._status(situation),
@@ -62,7 +66,15 @@ class ChartLines(LineWidget, can_focus=True):
             chosen=min(self.chosen, max(0, len(chart.traces) - 1)),
             letters=self.appearance.ascii or (self.appearance.colours == "none" and len(chart.traces) > 1),
         )
-        return [*head, *picture(chart, options, width, height - len(head))]
+        return [*head, *picture(chart, options, width, height - len(head) - len(about)), *about]
+
+    def _about(self, width: int) -> list[Line]:
+        """Return what the number is, where there is room for it; `x` tells it anywhere."""
+        lines: list[Line] = []
+        for text in self.now.about if self.now is not None else ():
+            rows = wrap(text, max(20, width - 4))
+            lines += [((f"{' · ' if n == 0 else '   '}{row}", "dim"),) for n, row in enumerate(rows)]
+        return [((" WHAT IT IS", "heading"),), *lines] if lines else []
 
     def _status(self, situation: Situation) -> SignalStatus | None:
         return situation.signals.get(self.of.name) if self.of.kind == "signal" else None
@@ -90,6 +102,8 @@ class ChartLines(LineWidget, can_focus=True):
         status = self._status(situation)
         signal = situation.runbooks.signals.get(self.of.name) if self.of.kind == "signal" else None
         spans = [(" CHART ", "brand"), (f"  {signal.title if signal is not None else self.of.name}", "bold")]
+        if self.of.label:
+            return [*spans, (f"  {self.of.label} {self.of.value}", "key")]
         if status is not None:
             number = value(status.newest, status.unit)
             spans += [("  ", "text"), (f"{MARK[status.level]} {WORD[status.level]} {number}", status.level.value)]

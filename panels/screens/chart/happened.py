@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from cockpit.model.observed.chart import Mark
 from cockpit.model.situation import Situation
 
@@ -17,10 +19,11 @@ def marks_of(situation: Situation, start: float, end: float, behind_s: float) ->
         Mark(line.wall + behind_s, "step", f"#{line.number} {line.operator}: {line.title}  {line.outcome}")
         for line in situation.journal
     ]
+    alerts = Counter((alert.since, alert.name, alert.state) for alert in situation.alerts if alert.since is not None)
     found += [
-        Mark(alert.since, "alert", f"alert {alert.name} {alert.state}")
-        for alert in situation.alerts
-        if alert.since is not None
+        Mark(at, "alert", f"alert {name} {state}{f' ({count} of them)' if count > 1 else ''}")
+        for (at, name, state), count in alerts.items()
+        if at is not None
     ]
     found += [
         Mark(one.change.at, "change", f"{one.change.place} {one.change.words}")
