@@ -51,7 +51,7 @@ async def test_a_chart_is_opened_read_and_left_by_keys(settings: Settings, drill
         await closed(cockpit)
 
         cockpit.burst("2", "c")
-        await cockpit.wait(r"of Publish: which number")
+        await cockpit.wait(r"of Publish: which one")
         cockpit.burst("enter")
         view = await opened(cockpit)
         cockpit.burst("minus")

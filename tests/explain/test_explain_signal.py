@@ -74,5 +74,5 @@ def test_a_signal_names_the_newest_steps_that_touched_it(runbooks: Runbooks) -> 
     line = replace(situations.journal()[0], runbook=runbook.id, step=step.id, wall=situations.WALL - 60.0)
     other = replace(line, step="nothing of the kind")
     lines = explain_signal("rpc-errors", situations.rpc_outage(journal=(line, line, line, line, other)), runbooks)
-    told = [one for one in lines if one.startswith(f"step #{line.number} ")]
-    assert len(told) == 3 and "60 s ago" in told[0] and line.title in told[0] and line.outcome in told[0]
+    listed = [one for one in lines if one.startswith(f"step #{line.number} ")]
+    assert len(listed) == 3 and "60 s ago" in listed[0] and line.title in listed[0] and line.outcome in listed[0]
