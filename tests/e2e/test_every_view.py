@@ -49,6 +49,8 @@ SHOWN = {
     "runbook": "RunbookView",
     "queries": "QueriesView",
     "chart": "NumbersView",
+    "changes": "ChangesView",
+    "recovery": "RecoveryView",
 }
 
 

@@ -143,7 +143,7 @@ def _runbooks(name: str, runbooks: Runbooks) -> list[str]:
 def _steps(name: str, situation: Situation, runbooks: Runbooks) -> list[str]:
     """Return the newest steps of the journal that stand on the signal or were to move it."""
     lines = []
-    for line in reversed(situation.journal):
+    for line in situation.journal:  # the newest first
         found = (s for b in runbooks.runbooks if b.id == line.runbook for s in b.mitigations if s.id == line.step)
         for step in found:
             if name in {*step.signals, *step.proves, *(one.signal for one in step.validation)}:
