@@ -94,19 +94,22 @@ def stood_at(obj: Mapping[str, Any]) -> str:
 def owned(pod: Mapping[str, Any], obj: Mapping[str, Any]) -> bool:
     """Tell whether a pod is the workload's: by its owner, directly or through a ReplicaSet.
 
-    A pod without a controller that the selector fits is taken over by it, and counts.
+    A pod without a controller counts where the workload's would take it over: a ReplicaSet one that
+    bears its hash, a StatefulSet one of its names. Any other ends with nothing.
     """
-    metadata = pod["metadata"]
+    metadata, kind, own = pod["metadata"], obj.get("kind", "Deployment"), str(obj["metadata"].get("name"))
+    made_for = str((metadata.get("labels") or {}).get(_HASH) or "")
     owner = next((r for r in metadata.get("ownerReferences") or [] if r.get("controller")), None)
     if owner is None:
-        return True
+        stem, _, ordinal = str(metadata.get("name")).rpartition("-")
+        return bool(made_for) if kind == "Deployment" else stem == own and ordinal.isdigit()
     if owner.get("uid") and owner.get("uid") == obj["metadata"].get("uid"):
         return True
-    if obj.get("kind", "Deployment") != "Deployment" or owner.get("kind") != "ReplicaSet":
+    if kind != "Deployment" or owner.get("kind") != "ReplicaSet":
         return False
-    name, made_for = str(owner.get("name") or ""), str((metadata.get("labels") or {}).get(_HASH) or "")
+    name = str(owner.get("name") or "")
     stem = name[: -len(made_for) - 1] if made_for and name.endswith(f"-{made_for}") else name.rpartition("-")[0]
-    return stem == str(obj["metadata"].get("name"))
+    return stem == own
 
 
 def _others(pods: Sequence[Mapping[str, Any]]) -> str:

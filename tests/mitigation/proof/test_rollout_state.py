@@ -112,7 +112,8 @@ def test_pods_of_others_with_the_same_label_are_named_and_not_counted() -> None:
         (pod("a", "x-y-5d9"), False),
         (pod("a", "x", "StatefulSet", made_for=""), False),
         (pod("a", "x", "DaemonSet", made_for=""), False),
-        ({"metadata": {"name": "bare", "labels": {"app": "x"}}, "status": {}}, True),  # it is taken over
+        ({"metadata": {"name": "bare", "labels": {"app": "x", "pod-template-hash": "5d9"}}}, True),  # it is taken over
+        ({"metadata": {"name": "bare", "labels": {"app": "x"}}, "status": {}}, False),  # nobody ever ends it
     ],
 )
 def test_who_owns_a_pod(one: dict[str, Any], its: bool) -> None:
