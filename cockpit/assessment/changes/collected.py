@@ -28,10 +28,12 @@ class CollectedChanges:
         self._watched: dict[tuple[str, str, str, str], list[Change]] = {}
         self._count = 0
         self.dropped = 0
+        self.revision = 0  # grows with each that is taken
 
     def watch(self, found: Iterable[Change]) -> None:
         """Take what was seen to change."""
         for change in found:
+            self.revision += 1
             own = self._watched.setdefault(change.key, [])
             last = own[-1] if own else None
             if last is not None and len(own) > 1 and change.at - own[-2].at < FLAPS_S:

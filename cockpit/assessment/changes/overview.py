@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +16,8 @@ from cockpit.assessment.changes.collected import MOST, CollectedChanges
 from cockpit.assessment.changes.ranking import Evidence, ranked
 from cockpit.assessment.changes.rebuilt import rebuilt
 from cockpit.assessment.changes.watched import ChainWatch, watched
-from cockpit.model.observed.changes import Change, ChangesNow, Onset, Ranked
-from cockpit.model.observed.cluster import Cluster
+from cockpit.model.observed.changes import Back, Change, ChangesNow, Onset, Ranked
+from cockpit.model.observed.cluster import Cluster, NetworkPolicy
 from cockpit.model.observed.metrics import Alert
 from cockpit.model.plan import JournalLine
 from cockpit.model.reading import Reading, kind_unknown
@@ -27,10 +29,18 @@ from cockpit.sources.values import Onset as FirstSeen
 REBUILD_S, RANK_S = 2.0, 1.0
 #: What led is held on to for so long: while it mends, who goes back over it needs the same list.
 LASTS_S = 180.0
+#: What the cluster keeps of the past: while none of it is replaced, nothing is gone through again
+_TELLING = ("workloads", "replicasets", "events", "configmaps", "autoscalers", "policies", "jobs")
+#: … but this often: a scaling is parted from a rollout after a while.
+RESETTLE_S = 30.0
+#: So many objects are gone through in a thread: the loop that reads sources must not be held.
+LARGE = 800
+_WORKER = ThreadPoolExecutor(1, "changes")
 #: How far back changes are listed.
 SINCE_S = 2 * 86400.0
 #: Of so many, the best, the step that takes it back is looked for.
-_PLANNED = 200
+_PLANNED = 60
+_UNKNOWN = Back("", "", {}, "")
 _KINDS = ("deployments", "replicasets", "configmaps", "horizontalpodautoscalers", "networkpolicies", "jobs", "events")
 
 
@@ -63,15 +73,21 @@ class Overview:
 
     def __init__(self) -> None:
         self._before: Cluster | None = None
-        self._complete = False
         self._kept = CollectedChanges()
         self._chain = ChainWatch()
         self._rebuilt: dict[tuple[Any, ...], Change] = {}
         self._rebuilt_at = self._ranked_at = float("-inf")
+        self._working: Future[list[Change]] | None = None
+        self._taken = 0
+        self._at = 0.0  # monotonic, of what is ranked
         self._since: float | None = None  # unix: when it began to watch
         self._now = ChangesNow()
         self._lasts: tuple[Match | None, Onset | None, float] = (None, None, float("-inf"))
         self._ranked_of: tuple[Any, ...] = ()
+        self._rebuilt_of: tuple[Any, ...] = ()
+        self._reached: dict[int, tuple[object, frozenset[str], float]] = {}
+        self._journal: Sequence[JournalLine] = ()
+        self._ways: dict[tuple[str, Change], Back | None] = {}
 
     def update(self, given: Given) -> ChangesNow:
         """Return what is known of changes now."""
@@ -84,7 +100,15 @@ class Overview:
         self._kept.watch(self._chain.markets(given.solana, given.mono, given.now))
         self._kept.watch(self._chain.alerts(tuple(given.alerts), given.now))
         if given.mono - self._rebuilt_at >= REBUILD_S:
-            self._rebuild(given)
+            kept = tuple(getattr(given.cluster, name) for name in _TELLING)
+            same = len(self._rebuilt_of) == len(kept) and all(map(operator.is_, kept, self._rebuilt_of))
+            if not same or given.mono - self._rebuilt_at >= RESETTLE_S:
+                self._rebuilt_of = kept
+                self._rebuild(given)
+        if self._working is not None and self._working.done():
+            done, self._working = self._working, None
+            self._taken += 1
+            self._take(done.result())
         onsets = _onsets(given)
         lead = _leading(given.matches)
         onset = _of_match(lead, onsets)
@@ -92,9 +116,12 @@ class Overview:
             self._lasts = (lead, onset, given.mono)
         elif given.mono - self._lasts[2] < LASTS_S:
             lead, onset = self._lasts[:2]
-        of = (onset, lead.runbook.id if lead is not None else "", tuple(onsets), self._rebuilt_at)
-        if of != self._ranked_of or given.mono - self._ranked_at >= RANK_S:
-            self._ranked_of, self._ranked_at = of, given.mono
+        stages = tuple((stage.level, stage.stops_here) for stage in given.stages)
+        runbook = lead.runbook.id if lead is not None else ""
+        of = (onset, runbook, tuple(onsets), stages, self._kept.revision, self._rebuilt_at, self._taken, given.trouble)
+        apart = RANK_S if given.journal is self._journal else 0.0
+        if of != self._ranked_of and given.mono - self._ranked_at >= apart:
+            self._ranked_of, self._ranked_at, self._journal = of, given.mono, given.journal
             self._now = ChangesNow(
                 ranked=self._rank(given, lead, onset),
                 onset=onset,
@@ -105,9 +132,17 @@ class Overview:
         return self._now
 
     def _rebuild(self, given: Given) -> None:
-        """Go through what the cluster keeps; what it forgets meanwhile is not forgotten here."""
+        """Go through what the cluster keeps: of a large one in a thread, taken up when it is done."""
         self._rebuilt_at = given.mono
-        for change in rebuilt(given.cluster, given.now - SINCE_S):
+        since, now, cluster = given.now - SINCE_S, given.now, given.cluster
+        if len(cluster.replicasets) + len(cluster.events) < LARGE:
+            self._take(rebuilt(cluster, since, now))
+        elif self._working is None:
+            self._working = _WORKER.submit(rebuilt, cluster, since, now)
+
+    def _take(self, found: Sequence[Change]) -> None:
+        """Add what the cluster tells; what it forgets meanwhile is not forgotten here."""
+        for change in found:
             when = None if change.at_latest or not change.before_seen else change.at
             self._rebuilt[(*change.key, change.before, change.after, when)] = change
         if len(self._rebuilt) > MOST:
@@ -116,13 +151,27 @@ class Overview:
 
     def _rank(self, given: Given, lead: Match | None, onset: Onset | None) -> tuple[Ranked, ...]:
         changes = self._kept.together(tuple(self._rebuilt.values()), given.journal, given.now)
-        evidence = Evidence(given.runbooks, given.cluster, given.signals, given.stages, lead, onset)
+        evidence = Evidence(given.runbooks, given.cluster, given.signals, given.stages, lead, onset, self._services_of)
+        self._at = given.mono
         name = lead.runbook.id if lead is not None else ""
         order = ranked(changes, evidence)
-        return tuple(
-            replace(one, back=back(one.change, given.runbooks, name)) if place < _PLANNED else one
-            for place, one in enumerate(order)
-        )
+        ways = {(name, one.change): self._way(one.change, given.runbooks, name) for one in order[:_PLANNED]}
+        self._ways = ways  # those that are listed no more are forgotten
+        return tuple(replace(one, back=ways.get((name, one.change))) for one in order)
+
+    def _way(self, change: Change, runbooks: Runbooks, lead: str) -> Back | None:
+        known = self._ways.get((lead, change), _UNKNOWN)
+        return back(change, runbooks, lead) if known is _UNKNOWN else known
+
+    def _services_of(self, policy: NetworkPolicy, cluster: Cluster) -> frozenset[str]:
+        """Return the services whose pods a policy selects, worked out anew every half minute."""
+        known = self._reached.get(id(policy))
+        if known is None or known[0] is not policy or self._at - known[2] > RESETTLE_S:
+            own = (pod for pod in cluster.pods.values() if pod.namespace == policy.namespace)
+            found = frozenset(pod.service for pod in own if policy.selector.selects(pod.labels))
+            self._reached = {k: v for k, v in self._reached.items() if self._at - v[2] < 4 * RESETTLE_S}
+            known = self._reached[id(policy)] = (policy, found, self._at)
+        return known[1]
 
     def _unseen(self, given: Given) -> tuple[str, ...]:
         """Say what cannot be seen, and of which time."""

@@ -7,14 +7,14 @@ Nothing that came after explains anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from msgspec.structs import replace
 
 from cockpit.model.observed.changes import EXPLAINS, Change, Onset, Ranked
-from cockpit.model.observed.cluster import Cluster
+from cockpit.model.observed.cluster import Cluster, NetworkPolicy
 from cockpit.model.reading import spell
 from cockpit.model.runbook import Cause, Match, Runbooks
 from cockpit.model.signal import SignalStatus, StageStatus
@@ -61,6 +61,7 @@ class Evidence:
     stages: Sequence[StageStatus]
     lead: Match | None
     onset: Onset | None
+    selected: Callable[[NetworkPolicy, Cluster], frozenset[str]] = lambda policy, cluster: frozenset()
 
 
 def ranked(changes: Sequence[Change], evidence: Evidence) -> list[Ranked]:
@@ -188,13 +189,7 @@ def concerned(change: Change, evidence: Evidence) -> frozenset[str]:
         return frozenset({change.field.partition(" ")[0]})
     if change.kind == "policy":
         policy = evidence.cluster.policies.get((change.namespace, change.name))
-        if policy is None:
-            return frozenset()
-        return frozenset(
-            pod.service
-            for pod in evidence.cluster.pods.values()
-            if pod.namespace == policy.namespace and policy.selector.selects(pod.labels)
-        )
+        return frozenset() if policy is None else evidence.selected(policy, evidence.cluster)
     if change.kind == "job":
         return frozenset({name for name in services if change.name.startswith(name)})
     if change.kind == "node":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from msgspec.structs import replace
@@ -31,6 +32,7 @@ from cockpit.text import HIDDEN
 NEAR_S = 5.0
 #: A scaling that near to the making of a ReplicaSet, or to that of another one, is of a rollout.
 ROLLOUT_S = 180.0
+SETTLES_S = 90.0
 _SCALED = re.compile(r"Scaled (?:up|down) replica set (\S+) from (\d+) to (\d+)")
 _RESCALED = re.compile(r"New size: (\d+)")
 #: Reasons of events that tell of a node or a certificate, whatever object they are about.
@@ -50,18 +52,22 @@ _OF_NODES = frozenset(
 _OF_CERTIFICATES = frozenset(("Certificate", "CertificateRequest", "Issuer", "ClusterIssuer"))
 
 
-def rebuilt(cluster: Cluster, since: float) -> list[Change]:
-    """Return what can be parsed of the time since `since`, in no order."""
+def rebuilt(cluster: Cluster, since: float, now: float = float("inf")) -> list[Change]:
+    """Return what is known of the time since `since`, in no order."""
     found: list[Change] = []
     owned: dict[tuple[str, str], list[ReplicaSet]] = {}
     for one in cluster.replicasets.values():
         owned.setdefault((one.namespace, one.owner_name), []).append(one)
     events = list(cluster.events.values())
+    about: dict[tuple[str, str, str], list[KubeEvent]] = {}
+    for event in events:
+        if event.reason == "ScalingReplicaSet":
+            about.setdefault((event.namespace, event.object_kind, event.object_name), []).append(event)
     for workload in cluster.workloads.values():
         kept = sorted(owned.get((workload.namespace, workload.name), []), key=lambda each: each.revision)
-        own = [event for event in events if _about(event, workload.kind, workload.name, workload.namespace)]
+        own = about.get((workload.namespace, workload.kind, workload.name), [])
         found += _of_templates(workload, kept, own)
-        found += _of_scalings(workload, kept, own, cluster)
+        found += _of_scalings(workload, kept, own, cluster, now)
         if workload.created_at is not None:
             found.append(_made("workload", workload.kind, workload, workload.created_at, "created"))
     found += _of_configmaps(cluster)
@@ -97,10 +103,6 @@ def _made(kind: str, owner: str, one: object, at: float, words: str) -> Change:
     return Change(kind=kind, namespace=namespace, owner=owner, name=name, field=kind, before=None, after=words, at=at)  # type: ignore[arg-type]
 
 
-def _about(event: KubeEvent, kind: str, name: str, namespace: str) -> bool:
-    return event.object_kind == kind and event.object_name == name and event.namespace == namespace
-
-
 def _writer(written: Sequence[Written], at: float, fields: Collection[str] = ()) -> str:
     """Return who wrote one of these fields just then; "" where that cannot be parsed."""
     near = [one for one in written if one.at is not None and abs(one.at - at) <= NEAR_S]
@@ -117,7 +119,7 @@ def _of_templates(workload: Workload, kept: Sequence[ReplicaSet], events: Sequen
         at = _began(older, newer, events)
         if at is None:
             continue
-        fields = list(template_fields(older.containers, newer.containers, workload.name))
+        fields = _fields(older.containers, newer.containers, workload.name)
         by = _writer(workload.written, at, ("image", "env", "spec")) if newer is kept[-1] else ""
         for kind, field, before, after in fields:
             yield Change(
@@ -159,6 +161,13 @@ def _began(older: ReplicaSet, newer: ReplicaSet, events: Sequence[KubeEvent]) ->
         return made
     up = [event.first_seen for event in events if f"Scaled up replica set {newer.name} " in event.message]
     return max((at for at in up if at is not None), default=None)
+
+
+@lru_cache(maxsize=4096)
+def _fields(
+    older: tuple[ContainerTemplate, ...], newer: tuple[ContainerTemplate, ...], own: str
+) -> tuple[tuple[str, str, str | None, str | None], ...]:
+    return tuple(template_fields(older, newer, own))
 
 
 def template_fields(
@@ -206,15 +215,15 @@ def _scaled(events: Sequence[KubeEvent]) -> list[_Scaled]:
 
 
 def _of_scalings(
-    workload: Workload, kept: Sequence[ReplicaSet], events: Sequence[KubeEvent], cluster: Cluster
+    workload: Workload, kept: Sequence[ReplicaSet], events: Sequence[KubeEvent], cluster: Cluster, now: float
 ) -> Iterator[Change]:
-    """Tell scalings from rollouts: these make a ReplicaSet, and scale two of them."""
+    """Tell scalings from rollouts: these make a ReplicaSet, and scale two of them, in a while."""
     every = _scaled(events)
     made = {one.name: one.created_at for one in kept}
     for one in every:
         fresh = any(at is not None and 0.0 <= one.at - at < ROLLOUT_S for at in made.values())
         rolls = any(abs(each.at - one.at) < ROLLOUT_S and each.name != one.name for each in every)
-        if one.name not in made or fresh or rolls:
+        if one.name not in made or fresh or rolls or now - one.at < SETTLES_S:
             continue
         managers = {each.manager for each in workload.written if each.subresource == "scale"}
         yield Change(
