@@ -132,7 +132,7 @@ class Overview:
         return self._now
 
     def _rebuild(self, given: Given) -> None:
-        """Go through what the cluster keeps: of a large one in a thread, taken up when it is done."""
+        """Go through what the cluster keeps: of a large one in a thread, taken up when done."""
         self._rebuilt_at = given.mono
         since, now, cluster = given.now - SINCE_S, given.now, given.cluster
         if len(cluster.replicasets) + len(cluster.events) < LARGE:
