@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from cockpit.app.charts import ChartController
 from cockpit.errors import CockpitError
-from cockpit.model.signal import SIGNAL
+from cockpit.model.signal import ALERT, SIGNAL
 from cockpit.model.views import BY_NAME
 from panels import messages
 from panels.kit.lazy_module import LazyModule
@@ -93,6 +93,8 @@ class ViewController:
             from cockpit.assessment.explain.signal import service_of
 
             return service_of(chosen.name, self._session.runbooks)
+        if chosen.kind == ALERT:
+            return ""
         names = [s.name for s in situation.services if chosen.name.startswith(f"{s.name}-")] if situation else []
         return max(names, key=len, default=chosen.name) if chosen.kind == "Pod" else chosen.name
 
@@ -150,7 +152,7 @@ class ViewController:
         chosen = chosen or self._dashboard().selection
         if chosen is None:
             self._app.notify_line(CHOOSE_FIRST)
-        elif chosen.kind == SIGNAL:
+        elif chosen.kind in (SIGNAL, ALERT):
             service = self._service_of(chosen)
             if service:
                 await self.logs(messages.OpenLogs(self._namespace({}), service=service, query=query, tail=tail))

@@ -14,6 +14,8 @@ import msgspec
 YES_NO = "yes-no"
 #: The kind of a signal, where what the cursor is on has a kind.
 SIGNAL = "Signal"
+#: The kind of an alert of Prometheus' own rules that names no signal.
+ALERT = "Alert"
 
 
 def noun_of(number: float, unit: str) -> str:

@@ -12,14 +12,14 @@ from textual.binding import Binding, BindingType
 
 from cockpit.model.observed.metrics import Alert
 from cockpit.model.reading import Known, SourceState
-from cockpit.model.signal import SIGNAL, Level, SignalStatus, worst
+from cockpit.model.signal import ALERT, SIGNAL, Level, SignalStatus, worst
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble, state
 from panels.dashboard.frame.table import TablePanel
 from panels.kit.spans import Column, Line, Span, line_width
 from panels.kit.theme import MARK, WORD
 from panels.kit.words import age, bare
-from panels.messages import CopyText, OpenView, Selection
+from panels.messages import CopyText, Explain, OpenView, Selection
 
 FIRING, PENDING = "firing", "pending"
 _SAID = ("alertname", "severity")  # labels that the row tells otherwise
@@ -99,20 +99,25 @@ class SignalsPanel(TablePanel):
 
     @property
     def selection(self) -> Selection | None:
-        """Return the signal under the cursor; of an alert, the one that it names."""
+        """Return the signal under the cursor; of an alert, the one that it names, or itself."""
         key = self.selected_key
         name = dict(key[1]).get("signal", "") if isinstance(key, tuple) else str(key or "")
+        if not name and isinstance(key, tuple):
+            return Selection(ALERT, "", key[0])
         return Selection(SIGNAL, "", name) if name else None
 
     def action_open_more(self) -> None:
-        """Open the chart of the signal under the cursor."""
-        if self.selection is not None:
+        """Open the chart of the signal under the cursor; of an alert without one, explain it."""
+        chosen = self.selection
+        if chosen is not None and chosen.kind == ALERT:
+            self.post_message(Explain(chosen))
+        elif chosen is not None:
             self.post_message(OpenView("chart", self.charted))
 
     @property
     def charted(self) -> dict[str, str]:
         chosen = self.selection
-        return {"signal": chosen.name} if chosen is not None else super().charted
+        return {"signal": chosen.name} if chosen is not None and chosen.kind == SIGNAL else super().charted
 
     def action_copy_link(self) -> None:
         """Copy the address of the signal under the cursor; of an alert's, where a label names it.

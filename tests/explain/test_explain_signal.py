@@ -7,9 +7,12 @@ from msgspec.structs import replace
 
 from cockpit.assessment.explain.selected import explain
 from cockpit.assessment.explain.signal import explain_signal, service_of, unwell_signals
+from cockpit.model.observed.metrics import Alert
 from cockpit.model.runbook import Runbooks
-from cockpit.model.signal import SIGNAL, Level
+from cockpit.model.signal import ALERT, SIGNAL, Level
 from cockpit.runbooks.schema import load
+from panels.dashboard.signals import SignalsPanel
+from panels.messages import Selection
 from tests.support.samples import situations
 
 
@@ -76,3 +79,16 @@ def test_a_signal_names_the_newest_steps_that_touched_it(runbooks: Runbooks) -> 
     lines = explain_signal("rpc-errors", situations.rpc_outage(journal=(line, line, line, line, other)), runbooks)
     listed = [one for one in lines if one.startswith(f"step #{line.number} ")]
     assert len(listed) == 3 and "60 s ago" in listed[0] and line.title in listed[0] and line.outcome in listed[0]
+
+
+def test_an_alert_that_names_no_signal_is_no_dead_row(runbooks: Runbooks) -> None:
+    """Enter on anything: what it is of, since when, and what its rule says."""
+    labels = {"severity": "page", "node": "n1"}
+    alert = Alert("NodeDown", "firing", labels, "a node is gone", since=situations.WALL - 120.0)
+    lines = explain(ALERT, ("", "NodeDown", ""), situations.calm(alerts=(alert,)), runbooks)
+    assert lines[0] == "firing for 2:00, severity page: a node is gone" and lines[1] == "  of node n1"
+    assert explain(ALERT, ("", "Gone", ""), situations.calm(), runbooks) == ("No alert Gone is active any more.",)
+    panel = SignalsPanel()
+    panel.show(situations.calm(alerts=(alert,)))
+    assert panel.point_at(("NodeDown", tuple(sorted(labels.items()))))
+    assert panel.selection == Selection(ALERT, "", "NodeDown") and panel.charted == {"panel": "signals"}

@@ -1,11 +1,12 @@
-"""Explains what the cursor is on: a pod, a workload with what signals know of it, or a signal."""
+"""Explains what the cursor is on: a pod, a workload with its signals, a signal or an alert."""
 
 from __future__ import annotations
 
+from cockpit.assessment.explain.alert import explain_alert
 from cockpit.assessment.explain.signal import explain_signal, unwell_signals
 from cockpit.assessment.explain.workload import explain_pod, explain_workload
 from cockpit.model.runbook import Runbooks
-from cockpit.model.signal import SIGNAL
+from cockpit.model.signal import ALERT, SIGNAL
 from cockpit.model.situation import Situation
 
 
@@ -14,6 +15,8 @@ def explain(kind: str, place: tuple[str, str, str], situation: Situation, runboo
     (namespace, name, uid), cluster = place, situation.cluster
     if kind == SIGNAL:
         return explain_signal(name, situation, runbooks)
+    if kind == ALERT:
+        return explain_alert(name, situation)
     if kind.lower() == "pod":
         pod = cluster.pods.get(uid) or next(
             (p for p in cluster.pods.values() if (p.namespace, p.name) == (namespace, name)), None

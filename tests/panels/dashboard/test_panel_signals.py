@@ -10,7 +10,7 @@ from msgspec import structs
 from cockpit.model.observed.metrics import Alert
 from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Match, Runbook, Toggle
-from cockpit.model.signal import SIGNAL, Level
+from cockpit.model.signal import ALERT, SIGNAL, Level
 from cockpit.model.situation import Publishing, PublishingState, Situation, SourceLight, ToggleStatus
 from panels.dashboard.signals import SignalsPanel
 from panels.dashboard.strips.matchline import match_line
@@ -130,7 +130,8 @@ async def test_what_is_chosen_is_on_screen(size: tuple[int, int]) -> None:
         assert isinstance(panel, SignalsPanel) and chosen is not None
         assert (chosen.kind, chosen.name) == (SIGNAL, panel.selected_key)
         assert panel.point_at(next(key for key in panel.keys_shown if isinstance(key, tuple)))
-        assert panel.selection is None, "an alert that names no signal"
+        chosen = panel.selection
+        assert chosen is not None and chosen.kind == ALERT, "an alert that names no signal is explained itself"
         app.dashboard.focus_panel("signers")
         seen = app.dashboard.selection
         assert (seen is not None and seen.kind != SIGNAL) is (size == (160, 48)), "Pods is in sight only there"
