@@ -166,9 +166,10 @@ class Ledger:
                 self.undecodable += 1
             for kind in kinds:
                 self._counters[kind].add(at, slot, counted=counted)
-        if read.truncated and self.undecodable == before:
+        cut = read.truncated or read.unended
+        if cut and self.undecodable == before:
             self.undecodable += 1  # what the node cut off may have been an instruction of ours
-        if read.truncated or self.undecodable - before > named_alone:  # what it named was counted all the same
+        if cut or self.undecodable - before > named_alone:  # what it named was counted all the same
             self._unread.append(slot)
 
     def _events(self, frame: Frame, signature: str, slot: int) -> list[str]:

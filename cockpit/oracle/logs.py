@@ -67,6 +67,7 @@ class ProgramLogs:
     truncated: bool = False
     broken: bool = False  # frames do not nest as the runtime nests them: not to be trusted
     failed_program: str = ""
+    unended: bool = False  # no line at all, or a frame that nothing closes: who gave them left lines out
 
 
 def read_logs(lines: Iterable[str], program_id: str) -> ProgramLogs:
@@ -89,6 +90,7 @@ def read_logs(lines: Iterable[str], program_id: str) -> ProgramLogs:
             if longest < _LONGEST_MARK:
                 reader.lose_track()  # a frame may have opened or closed unseen
             reader.read(line)
+    reader.found.unended = not kept or reader.is_open
     return reader.found
 
 
@@ -107,6 +109,11 @@ class _Reader:
         self._stack: list[tuple[str, Frame | None]] = []
         self._own: Frame | None = None  # the innermost frame, when it is the program's
         self._lost = False
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether a call has not ended."""
+        return bool(self._stack)
 
     def lose_track(self) -> None:
         """Believe no more lines to be of any frame; what failed can still be told."""

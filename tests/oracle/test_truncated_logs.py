@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cockpit.model.observed.chain import ProgramActivity
 from cockpit.oracle.ledger import Ledger
 from cockpit.oracle.logs import read_logs
-from tests.support.chain_encoder import PROGRAM_ID, b58, committed, failed_logs, key, reveal_logs, signature
+from tests.support.chain_encoder import (
+    PROGRAM_ID,
+    b58,
+    commit_logs,
+    committed,
+    failed_logs,
+    key,
+    reveal_logs,
+    signature,
+)
 
 NOW = 1_790_000_000.0
 EVENT = committed("m", "e", 10)
@@ -58,6 +68,16 @@ def test_r1_a_commit_after_the_cut_is_counted_and_the_transaction_still_said_to_
     made = ledger()
     made.take(signature(1), 200, None, logs, NOW)
     assert (activity(made).reveals.count, activity(made).undecodable) == (1, 1)
+
+
+@pytest.mark.parametrize("kept", [0, 1, -1])
+def test_r1_logs_without_their_end_are_unread_though_nothing_says_that_they_are_cut(kept: int) -> None:
+    """R1, P1: a node that gives no lines, or not all, hid commits from the proof of a stop."""
+    made = ledger()
+    made.take(signature(1), 200, None, commit_logs("m", "e", 10)[:kept], NOW)
+    assert activity(made).unread_slots == (200,) and activity(made).undecodable == 1
+    made.take(signature(2), 201, None, noise(STRANGER, "only mentions it"), NOW)
+    assert activity(made).unread_slots == (200,)
 
 
 def test_r1_a_custom_code_whose_program_is_not_known_belongs_to_no_runbook() -> None:
