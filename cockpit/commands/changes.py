@@ -65,7 +65,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _undated(situation: Situation) -> bool:
-    """Tell whether something leads of which the history is still being asked."""
+    """Tell whether the past is still being gone through, or asked for when it began."""
+    if situation.changes.since is None:
+        return any(s.state.live for s in situation.sources if s.name == "k8s")
     onset = situation.changes.onset
     leads = any(match.holds for match in situation.matches)
     return leads and (onset is None or onset.at_latest) and "prometheus" in situation.configured

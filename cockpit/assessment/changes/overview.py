@@ -91,15 +91,15 @@ class Overview:
 
     def update(self, given: Given) -> ChangesNow:
         """Return what is known of changes now."""
-        whole = not any(kind_unknown(given.kinds, kind, given.mono) for kind in ("deployments", "replicasets"))
         before, self._before = self._before, given.cluster
-        if self._since is None and whole:
+        first = self._since is None and _arrived(given)
+        if first:
             self._since = given.now
         if before is not None and before is not given.cluster:
             self._kept.watch(watched(before, given.cluster, given.now))
         self._kept.watch(self._chain.markets(given.solana, given.mono, given.now))
         self._kept.watch(self._chain.alerts(tuple(given.alerts), given.now))
-        if given.mono - self._rebuilt_at >= REBUILD_S:
+        if first or given.mono - self._rebuilt_at >= REBUILD_S:
             kept = tuple(getattr(given.cluster, name) for name in _TELLING)
             same = len(self._rebuilt_of) == len(kept) and all(map(operator.is_, kept, self._rebuilt_of))
             if not same or given.mono - self._rebuilt_at >= RESETTLE_S:
@@ -118,7 +118,17 @@ class Overview:
             lead, onset = self._lasts[:2]
         stages = tuple((stage.level, stage.stops_here) for stage in given.stages)
         runbook = lead.runbook.id if lead is not None else ""
-        of = (onset, runbook, tuple(onsets), stages, self._kept.revision, self._rebuilt_at, self._taken, given.trouble)
+        of = (
+            onset,
+            runbook,
+            self._since,
+            tuple(onsets),
+            stages,
+            self._kept.revision,
+            self._rebuilt_at,
+            self._taken,
+            given.trouble,
+        )
         apart = RANK_S if given.journal is self._journal else 0.0
         if of != self._ranked_of and given.mono - self._ranked_at >= apart:
             self._ranked_of, self._ranked_at, self._journal = of, given.mono, given.journal
@@ -128,6 +138,7 @@ class Overview:
                 onsets=onsets,
                 unseen=self._unseen(given),
                 dropped=self._kept.dropped,
+                since=None if self._working is not None and not self._taken else self._since,
             )
         return self._now
 
@@ -192,6 +203,15 @@ class Overview:
         if given.trouble:
             lines.append(f"since when it is bad: not known exactly ({given.trouble})")
         return tuple(lines)
+
+
+def _arrived(given: Given) -> bool:
+    """Tell whether every kind was read whole, or cannot be: what is not there may come yet."""
+    found = [reading.believed(given.mono) for reading in given.kinds.values()]
+    kinds = {topic.partition("/")[0] for topic in given.kinds}
+    wanted = {"deployments", "replicasets", "events"}
+    wanted |= {"configmaps" for toggle in given.runbooks.toggles.values() if toggle.configmap}
+    return wanted <= kinds and not any(each.starting for each in found)
 
 
 def _leading(matches: Sequence[Match]) -> Match | None:

@@ -145,7 +145,8 @@ class ChangesNow(msgspec.Struct, frozen=True):
     """Holds all that is known of what changed: the best explanation first.
 
     `onset`: of the runbook that leads, None while none does. `onsets`: of each bad signal.
-    `unseen`: what cannot be seen, a line each. `dropped`: how many were too many to keep.
+    `unseen`: what cannot be seen, a line each. `dropped`: how many were too many to keep. `since`:
+    when the watch began, once all that the cluster keeps was gone through; None: not yet.
     """
 
     ranked: tuple[Ranked, ...] = ()
@@ -153,6 +154,7 @@ class ChangesNow(msgspec.Struct, frozen=True):
     onsets: Mapping[str, Onset] = {}
     unseen: tuple[str, ...] = ()
     dropped: int = 0
+    since: float | None = None
 
     @property
     def best(self) -> Ranked | None:
