@@ -163,6 +163,10 @@ def _dashed(table: Any, kind: Any) -> Any:
     return {name: _dashed(value, types.get(name)) for name, value in names}
 
 
+#: What an API server takes: an empty one would be another address, that of all.
+_NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
 def load_settings(
     *,
     config: str | None = None,
@@ -182,6 +186,11 @@ def load_settings(
     path = config or env.get(ENV_PREFIX + "CONFIG")
     file = _from_file(path)
     watched = namespaces or _listed(env.get(ENV_PREFIX + "NAMESPACE")) or _of_file(file)
+    for name in watched:
+        if _NAMESPACE.fullmatch(name) is None:
+            raise ConfigProblem(
+                f'"{safe(name, 80)}" is no name of a namespace', "give one of small letters, digits and dashes"
+            )
     served = file.of(PROMETHEUS)
     url = prometheus or env.get(ENV_PREFIX + "PROMETHEUS") or served.url
     if url is not None and not url.startswith(("http://", "https://")):

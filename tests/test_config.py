@@ -41,6 +41,13 @@ def test_read_only_cannot_be_lifted(tmp_path: Path) -> None:
     assert load_settings(env={"M0_COCKPIT_READ_ONLY": "1"}).read_only
 
 
+@pytest.mark.parametrize("name", ["", " ", "a/../b", "a,b", "Prod", "a\n"])
+def test_what_is_no_namespace_is_refused(name: str) -> None:
+    """R8: `-n "$NS"` with nothing in it read "live 0 s", of no namespace at all."""
+    with pytest.raises(ConfigProblem, match="no name of a namespace"):
+        load_settings(namespaces=(name,), env={})
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
