@@ -73,6 +73,10 @@ frames: $(VENV)/.dev ## every frame of every scenario on simulated time: does on
 situation: $(VENV)/.dev ## does the right runbook lead, alone, in pairs, with a source down; are calm days quiet? (three hours)
 	$(PY) -m bench.situation
 
+changes: $(VENV)/.dev ## is the change that did it named first, ten minutes later; and among harmless ones? (ten minutes)
+	$(PY) -m bench.changes
+	$(PY) -m bench.changes --decoys 30
+
 pictures: $(VENV)/.dev ## the README's pictures, from the running program
 	$(PY) -m bench.picture docs/cockpit.svg rpc-outage 160x48
 	$(PY) -m bench.picture docs/runbook.svg rpc-outage 160x48 r
@@ -97,4 +101,4 @@ PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-li
 clean: ## remove the environment and caches
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.PHONY: help setup drill check system test test-long test-live cluster bench matrix path frames situation pictures generated pins clean
+.PHONY: help setup drill check system test test-long test-live cluster bench matrix path frames situation changes pictures generated pins clean

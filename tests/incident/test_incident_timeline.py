@@ -14,6 +14,7 @@ from cockpit.incident.report.impact import impacts
 from cockpit.incident.report.timeline import timeline
 from cockpit.journal.incidents import open_incident
 from cockpit.model.incident import Incident
+from cockpit.model.observed.changes import Change, ChangesNow, Onset, Ranked
 from cockpit.model.observed.cluster import Cluster, KubeEvent
 from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Match
@@ -241,3 +242,37 @@ def test_the_worst_of_what_must_not_fall_is_the_lowest() -> None:
         RecordedChange(at=60, kind="signal", name="rate", was="crit", now="ok", words="", value=110.0, worst=2.0),
     ]
     assert impacts(changes, 0.0, 100.0)[0].worst == 2.0
+
+
+def test_when_it_began_and_what_explains_it_are_in_the_timeline_and_the_impact(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    recorder = Recorder(tmp_path / "flight.jsonl", clock)
+    change = Change(
+        kind="config",
+        namespace="m0-prod",
+        owner="ConfigMap",
+        name="c",
+        field="batch",
+        before="16",
+        after="512",
+        at=START - 1500.0,
+        by="kubectl-edit",
+    )
+    onset = Onset(START - 1490.0, 5.0, "lag", "Watermark lag", "14 s")
+    changes = ChangesNow((Ranked(change, 0.9, 10.0),), onset, {"lag": onset})
+    now = seen(clock, lag(Level.CRIT, 70.0))
+    now = replace(now, changes=changes, cluster_now=now.wall)
+    recorder.observe(now)
+    recorder.observe(now)
+    assert [(f.kind, f.at) for f in recorder.changes if f.kind in ("onset", "change")] == [
+        ("onset", START - 1490.0),
+        ("change", START - 1500.0),
+    ], "each once, at its own time"
+    clock.advance(60)
+    (impact,) = impacts(recorder.changes, START - 900.0, START + 60.0)
+    assert impact.first == START - 1490.0
+    incident = Incident(number=1, title="t", severity="SEV1", opened=START, opened_by="ops1")
+    words = [entry.words for entry in timeline(incident, (), recorder.changes)]
+    assert "changed: configmap c: batch 16 → 512 by kubectl-edit" in words[0] and "left its normal band" in words[1]
+    recorder.close()
