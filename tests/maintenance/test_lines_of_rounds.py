@@ -156,7 +156,7 @@ def test_restore_tests_and_secrets_are_looked_up_when_a_round_is_made(
     here = looked(rig, staging_namespace=NAMESPACE, secrets=("m0-rpc-keys", "not-there"), secret_age_s=3600.0)
 
     def tests() -> tuple[str, str]:
-        (found,) = asyncio.run(here.restore_tests(now + 9000.0, 35 * 86400.0))
+        (found,) = asyncio.run(here.restore_tests(now + 8700.0, 35 * 86400.0))
         return found.state, found.words
 
     assert tests() == ("attention", f"restore test in {NAMESPACE}: no Job of that name is there")
@@ -170,7 +170,7 @@ def test_restore_tests_and_secrets_are_looked_up_when_a_round_is_made(
 
     secret = {"metadata": {"name": "m0-rpc-keys", "namespace": NAMESPACE}, "data": {"key": "c2VjcmV0"}}
     rig.do(lambda: rig.world.store.create(SECRETS, secret))
-    old, missing = asyncio.run(here.secret_ages(now + 9000.0))
+    old, missing = asyncio.run(here.secret_ages(now + 8700.0))
     assert (old.state, missing.state) == ("attention", "unknown")
     assert old.words == "secret m0-rpc-keys: written 2 h ago, due after 60 min" and "not-there" in missing.words
     monkeypatch.setattr(lookups, "METADATA", "Secret")  # a server that answers with the whole secret

@@ -42,7 +42,8 @@ def deployment(desired: int = 2, generation: int = 5, *, paused: bool = False, *
 
 
 def pod(name: str = "p", *, terminating: bool = False, phase: str = "Running") -> dict[str, Any]:
-    metadata: dict[str, Any] = {"name": name, "uid": name}
+    metadata: dict[str, Any] = {"name": name, "uid": name, "labels": {"pod-template-hash": "5d9"}}
+    metadata["ownerReferences"] = [{"kind": "ReplicaSet", "name": "x-5d9", "controller": True}]
     if terminating:
         metadata["deletionTimestamp"] = "2026-11-23T12:00:00Z"
     return {"metadata": metadata, "status": {"phase": phase}}
