@@ -83,8 +83,12 @@ def _of(name: str, toggle: Toggle, workload: Workload, cluster: Cluster) -> list
     if toggle.configmap is not None:
         config = cluster.configmaps.get((workload.namespace, toggle.configmap))
         names |= {key for key in config.data if key.startswith(prefix)} if config is not None else set()
+    maps = [(s.prefix, cluster.configmaps.get((workload.namespace, s.name))) for s in workload.env_from]
+    names |= {
+        f"{lead}{key}" for lead, of in maps if of is not None for key in of.data if f"{lead}{key}".startswith(prefix)
+    }
     if not names:
-        return [ToggleStatus(name, toggle, workload.name, None, "unset")]
+        return [_status(name, toggle, workload, None, cluster)]
     return [_status(each, toggle, workload, workload.env(each), cluster) for each in sorted(names)]
 
 
@@ -100,7 +104,14 @@ def _status_once(
 ) -> ToggleStatus:
     value = variable.value if variable is not None else None
     reason = ""
-    if variable is None and toggle.configmap is not None:
+    given = _given(name, workload, cluster) if variable is None else None
+    if given is not None:
+        value, reason = given
+        if value is None:
+            return ToggleStatus(
+                name=name, toggle=toggle, deployment=workload.name, value=None, level="unknown", reason=reason
+            )
+    elif variable is None and toggle.configmap is not None:
         config = cluster.configmaps.get((workload.namespace, toggle.configmap))
         value = config.data.get(name) if config is not None else None
         reason = f"from configmap {toggle.configmap}" if value is not None else ""
@@ -134,6 +145,25 @@ def _status_once(
         level="differs" if wrong else _level(toggle, value),
         reason="; ".join(filter(None, (wrong, reason))),
     )
+
+
+def _given(name: str, workload: Workload, cluster: Cluster) -> tuple[str | None, str] | None:
+    """Return the value that `envFrom` gives it, and whence; no value where that is not known.
+
+    None: nothing gives it. Secrets are never read: one may set it, or override what a ConfigMap
+    says.
+    """
+    doubts: list[str] = []
+    for source in reversed(workload.env_from):
+        if not name.startswith(source.prefix):
+            continue
+        config = cluster.configmaps.get((workload.namespace, source.name)) if source.kind == "configmap" else None
+        if config is None:
+            doubts.append(f"{source.kind} {source.name}")
+        elif (value := config.data.get(name.removeprefix(source.prefix))) is not None:
+            over = f"; {', '.join(doubts)} may override it" if doubts else ""
+            return value, safe(f"from configmap {source.name}{over}", 200)
+    return (None, safe(f"not known: {', '.join(doubts)} may set it", 200)) if doubts else None
 
 
 def _referred(source: str, namespace: str, cluster: Cluster) -> str | None:

@@ -258,9 +258,22 @@ def written_of(meta: wire.ManagedMeta) -> tuple[model.Written, ...]:
     )
 
 
+def _env_from(sources: Iterable[wire.EnvFromW | None] | None) -> tuple[model.EnvSource, ...]:
+    found = []
+    for one in sources or ():
+        for kind, ref in (("configmap", one.config_map_ref), ("secret", one.secret_ref)) if one is not None else ():
+            if one is not None and ref is not None:
+                found.append(model.EnvSource(kind, text(ref.name), text(one.prefix)))
+    return tuple(found)
+
+
 def _templates(template: wire.TemplateSpec) -> tuple[model.ContainerTemplate, ...]:
     return tuple(
-        [model.ContainerTemplate(text(c.name), text(c.image), _env(c.env)) for c in template.containers or () if c]
+        [
+            model.ContainerTemplate(text(c.name), text(c.image), _env(c.env), _env_from(c.env_from))
+            for c in template.containers or ()
+            if c
+        ]
     )
 
 

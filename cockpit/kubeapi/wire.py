@@ -118,6 +118,12 @@ class EnvW(msgspec.Struct, rename="camel", gc=False):
     value_from: ValueFrom | None = None
 
 
+class EnvFromW(msgspec.Struct, rename="camel", gc=False):
+    prefix: str | None = None
+    config_map_ref: Reference | None = None
+    secret_ref: Reference | None = None
+
+
 class PodContainer(msgspec.Struct, rename="camel", gc=False):
     """Describes a container of a pod without its environment, since the workload's counts."""
 
@@ -151,6 +157,7 @@ class TemplateContainer(msgspec.Struct, gc=False):
     name: str | None = None
     image: str | None = None
     env: list[EnvW | None] | None = None
+    env_from: list[EnvFromW | None] | None = msgspec.field(default=None, name="envFrom")
 
 
 class Claim(msgspec.Struct, rename="camel", gc=False):

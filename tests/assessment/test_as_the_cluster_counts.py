@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from cockpit.assessment.explain.workload import explain_pod
 from cockpit.assessment.services import services
 from cockpit.assessment.toggles import TWICE, toggles
-from cockpit.model.observed.cluster import Cluster, Pod, Workload
+from cockpit.model.observed.cluster import Cluster, ConfigMap, Pod, Workload
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks, Service, Toggle
 from cockpit.model.situation import ServiceStatus, ToggleStatus
@@ -27,7 +29,8 @@ def read(plural: str, obj: dict[str, Any]) -> Any:
 
 
 def workload(env: list[dict[str, Any]] = [], **more: Any) -> Workload:  # noqa: B006
-    containers = [{"name": "m0-quant", "image": "m0/quant", "env": env}, *more.pop("beside", [])]
+    containers = [{"name": "m0-quant", "image": "m0/quant", "env": env, "envFrom": more.pop("env_from", [])}]
+    containers += more.pop("beside", [])
     found: Workload = read(
         "deployments",
         {
@@ -126,9 +129,20 @@ def test_pods_that_are_ready_are() -> None:
 LEVEL = Toggle(deployments=("m0-quant",), values=("STRICT", "NORMAL", "FAST"), safest="STRICT", usual="NORMAL")
 
 
-def toggle(one: Workload, name: str = "M0_LEVEL", kept: Toggle = LEVEL) -> ToggleStatus:
+def of_map(name: str) -> dict[str, Any]:
+    return {"configMapRef": {"name": name}}
+
+
+def toggle(
+    one: Workload,
+    name: str = "M0_LEVEL",
+    kept: Toggle = LEVEL,
+    *,
+    configmaps: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> ToggleStatus:
     runbooks = Runbooks(queries={}, signals={}, stages=(), services={}, toggles={name: kept}, runbooks=())
-    cluster = Cluster(workloads={("m0-prod", "m0-quant"): one})
+    maps = {("m0-prod", key): ConfigMap("m0-prod", key, "1", data) for key, data in configmaps.items()}
+    cluster = Cluster(workloads={("m0-prod", "m0-quant"): one}, configmaps=maps)
     kinds: dict[str, Reading[Any]] = {"deployments/m0-prod": Reading("kubernetes/deployments/m0-prod", {}, 0.0)}
     (found,) = toggles(runbooks, cluster, kinds, 0.0)
     return found
@@ -174,6 +188,26 @@ def test_what_a_container_beside_it_names_twice_is_not_its_own() -> None:
     beside = [{"name": "sidecar", "image": "x", "env": env("FAST", "STRICT")}]
     found = toggle(workload(env("NORMAL"), beside=beside))
     assert (found.value, found.level, found.reason) == ("NORMAL", "usual", "")
+
+
+@pytest.mark.parametrize(
+    ("sources", "value", "level", "reason"),
+    [
+        ([of_map("a")], "NORMAL", "usual", "from configmap a"),
+        ([of_map("a"), of_map("b")], "STRICT", "safest", "from configmap b"),
+        ([of_map("a"), {"secretRef": {"name": "s"}}], "NORMAL", "usual", "from configmap a; secret s may override it"),
+        ([of_map("other")], None, "unknown", "not known: configmap other may set it"),
+        ([{"secretRef": {"name": "s"}, "prefix": "X_"}], None, "unset", ""),
+        ([{"prefix": "M0_", **of_map("c")}], "FAST", "differs", "from configmap c"),
+    ],
+)
+def test_what_whole_configmaps_and_secrets_set_is_not_unset(
+    sources: list[Any], value: str | None, level: str, reason: str
+) -> None:
+    """P11: by `envFrom` the pods ran NORMAL; the panel said that nothing was set."""
+    maps = {"a": {"M0_LEVEL": "NORMAL"}, "b": {"M0_LEVEL": "STRICT"}, "c": {"LEVEL": "FAST"}}
+    found = toggle(workload([], env_from=sources), configmaps=maps)
+    assert (found.value, found.level, found.reason) == (value, level, reason)
 
 
 def test_one_entry_is_not_marked() -> None:

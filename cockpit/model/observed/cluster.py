@@ -110,10 +110,19 @@ class Pod(msgspec.Struct, frozen=True, gc=False):
         return self.deleted_at is None and (self.phase == "Succeeded" or self.serving)
 
 
+class EnvSource(msgspec.Struct, frozen=True, gc=False):
+    """Names what gives a container all its keys as variables; of several the last counts."""
+
+    kind: str  # "configmap", "secret"
+    name: str
+    prefix: str = ""  # in front of each key
+
+
 class ContainerTemplate(msgspec.Struct, frozen=True, gc=False):
     name: str
     image: str
     env: tuple[EnvVar, ...] = ()
+    env_from: tuple[EnvSource, ...] = ()
 
 
 class Written(msgspec.Struct, frozen=True, gc=False):
@@ -164,6 +173,11 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
         Of two entries of one name the last counts, as it does for the kubelet.
         """
         return next((found[-1] for c in self._own if (found := [v for v in c.env if v.name == name])), None)
+
+    @property
+    def env_from(self) -> tuple[EnvSource, ...]:
+        """Return what else may set a variable, in the containers that `env` looks in."""
+        return tuple(source for c in self._own for source in c.env_from)
 
     def named_twice(self, name: str) -> bool:
         """Return whether the container of `env` names it more than once: the last entry wins."""
