@@ -231,3 +231,25 @@ async def test_what_it_is_stands_below_where_there_is_room() -> None:
         view.tell(now(chart(line_of(1.0, 2.0)), about=("WARN for 2 min", "a symptom of 1")), situations.MONO)
         await pilot.pause()
         assert "WHAT IT IS" in app.words() and "a symptom of 1" in app.words()
+
+
+async def test_what_did_not_change_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture of eight lines takes long: it is made when there is something new."""
+    made = 0
+
+    def counted(*asked: object) -> list[Line]:
+        nonlocal made
+        made += 1
+        return picture(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("panels.screens.chart.drawing.picture", counted)
+    app = Harness(view_of)
+    async with app.run_test(size=(160, 48)) as pilot:
+        view, whole = app.query_one(ChartView), chart(line_of(1.0, 2.0))
+        for tick in range(5):
+            view.tell(now(whole), situations.MONO + tick)
+            view.show(situations.rpc_outage(mono=situations.MONO + tick))
+            await pilot.pause()
+        assert made == 1
+        await pilot.press("left")
+        assert made == 2

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from cockpit.model.observed.chart import FIRST_RANGE, RANGES, ChartNow, ChartOf
+from cockpit.model.observed.chart import FIRST_RANGE, RANGES, Chart, ChartNow, ChartOf
 from cockpit.model.signal import SignalStatus
 from cockpit.model.situation import Situation
 from panels.dashboard.facts.metrics import Trouble
@@ -47,6 +47,7 @@ class ChartLines(LineWidget, can_focus=True):
         self.mono = 0.0  # now, by the screen's own clock
         self.at: float | None = None  # the cursor's time; None: it goes with the newest point
         self.chosen = 0
+        self._picture: tuple[Chart, tuple[object, ...], list[Line]] | None = None
 
     def picture(self, width: int, height: int) -> list[Line]:
         situation = self.situation
@@ -66,7 +67,16 @@ class ChartLines(LineWidget, can_focus=True):
             chosen=min(self.chosen, max(0, len(chart.traces) - 1)),
             letters=self.appearance.ascii or (self.appearance.colours == "none" and len(chart.traces) > 1),
         )
-        return [*head, *picture(chart, options, width, height - len(head) - len(about)), *about]
+        return [*head, *self._plot(chart, options, width, height - len(head) - len(about)), *about]
+
+    def _plot(self, chart: Chart, options: Options, width: int, height: int) -> list[Line]:
+        """Return the picture; the last one, where nothing that it shows has changed."""
+        status = options.status
+        limits = (status.warn, status.crit, status.baseline) if status is not None else ()
+        drawn_of = (options.unit, limits, options.marks, options.at, options.chosen, options.letters, width, height)
+        if self._picture is None or self._picture[0] is not chart or self._picture[1] != drawn_of:
+            self._picture = (chart, drawn_of, picture(chart, options, width, height))
+        return self._picture[2]
 
     def _about(self, width: int) -> list[Line]:
         """Return what the number is, where there is room for it; `x` tells it anywhere."""

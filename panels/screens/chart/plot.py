@@ -37,7 +37,6 @@ class Options:
     marks: tuple[Mark, ...] = ()
     at: float | None = None
     chosen: int = 0
-    ascii: bool = False
     letters: bool = False
 
 
