@@ -24,7 +24,7 @@ FORM_SIGNS = (
     r"|dckr_pat|SG\.|SK[0-9a-f]{32}|key-[0-9a-f]{32}|-us[0-9]|xkeysib|do[opr]_v1|dapi|hv[sbr]\.|\.atlasv1|dp\.[a-z]+\."
     r"|glsa_|glc_|lin_|ops_|A3-|AGE-SECRET|shp[a-z]{2}_|sq0|NR[A-Z]{2}-|PMAK|pul-|sntry|AT[AC]TT3|ATBB|EZ[AT]K|FLWSECK|duffel_"
     r"|fo1_|fm[12]|hf_|api_org_|CFPAT|dt0|LTAI|Q~|:AA|\.[A-Za-z0-9_-]{6}\.|tskey-|ntn_|secret_|figd_|sbp_|pscale_|sgp_"
-    r"|pat-|AKCp|cmVmd|pat[A-Za-z0-9]{14}\.|CCIPAT|nfp_|rdme_|aio_|EAA|amzn\.mws|v1\.0-"
+    r"|pat-|AKCp|cmVmd|pat[A-Za-z0-9]{14}\.|CCIPAT|nfp_|rdme_|aio_|EAA|amzn\.mws|v1\.0-|SCRAM-SHA|\"md5"
     r"|[A-Za-z0-9+/]{64}|(?:\d{1,3}[,\s]+){8}"
 )
 _EDGE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
@@ -62,6 +62,7 @@ _FORMS = re.compile(
     | nfp_[A-Za-z0-9]{36} | rdme_[a-z0-9]{60,}+ | aio_[A-Za-z0-9]{28}(?![A-Za-z0-9]) | EAA[A-Za-z0-9]{80,}+
     | amzn\.mws\.[0-9a-f-]{36} | v1\.0-[0-9a-f]{24}-[0-9a-f]{100,}+
     | eyJhdXRocyI6[A-Za-z0-9+/=]{8,}+
+    | SCRAM-SHA-(?:1|256|512)\$\d{1,7}:[\w+/=$:]{12,}+ | (?<=")md5[0-9a-f]{32}(?=")
     )""",
     re.X,
 )
