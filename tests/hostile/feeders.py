@@ -311,6 +311,7 @@ FEED: dict[str, Callable[[str], object]] = {
 EXCUSED = {
     "cockpit.assessment.explain.selected:explain": "chooses among the explanations that are fed above",
     "cockpit.assessment.explain.signal:explain_signal": "a signal's words: its reason was cleaned where it was read",
+    "cockpit.assessment.explain.alert:explain_alert": "an alert's words: they were cleaned and bounded where they were read",
     "cockpit.assessment.explain.signal:service_of": "names of the runbooks",
     "cockpit.assessment.explain.signal:unwell_signals": "names of the runbooks",
     "cockpit.incident.evidence.collectors:log_services": "names of the runbooks",
