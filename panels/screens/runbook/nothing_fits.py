@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from cockpit.model.runbook import listed
 from cockpit.model.signal import SIGNAL, Level, SignalStatus
 from cockpit.model.situation import Situation
 from cockpit.model.views import BY_NAME
+from panels.keys import hint
 from panels.kit.marks import level_words
 from panels.kit.prose import Para, heading, labelled, para
 from panels.kit.words import value
@@ -22,10 +24,10 @@ STATE = 11  # width of the state's column
 def nothing_fits(situation: Situation) -> bool:
     """Tell whether something is bad that no runbook is about."""
     crit = any(signal.level is Level.CRIT for signal in situation.signals.values())
-    return crit and not any(match.holds or match.pinned for match in situation.matches)
+    return crit and not any(match.holds or match.pinned or match.suspected for match in situation.matches)
 
 
-def nothing_fits_page(situation: Situation) -> list[Para]:
+def nothing_fits_page(situation: Situation, keymap: Mapping[str, str]) -> list[Para]:
     """Return the page's lines; keys: `signal:NAME`, `service:NAME`, `runbook:ID`, `view:NAME`."""
     lines = [
         para(("No runbook fits", "title")),
@@ -75,8 +77,16 @@ def nothing_fits_page(situation: Situation) -> list[Para]:
     ]
     lines += heading("THEN")
     lines += [
-        para(("i", "key"), " opens an incident without a runbook: its time, notes and evidence are kept", label="  "),
-        para((":", "key"), " offers every step of every runbook, each behind its confirmation", label="  "),
+        para(
+            (hint(keymap, "incident"), "key"),
+            " opens an incident without a runbook: its time, notes and evidence are kept",
+            label="  ",
+        ),
+        para(
+            (hint(keymap, "palette"), "key"),
+            " offers every step of every runbook, each behind its confirmation",
+            label="  ",
+        ),
         para(("an own runbook for it: docs/runbooks.md", "dim"), label="  "),
     ]
     return lines

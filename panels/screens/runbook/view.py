@@ -143,7 +143,7 @@ class RunbookView(View):
             self.chosen = self._first()  # one fits by now
         match = self.match
         self.list.show_lines(list_lines(situation))
-        none = nothing_fits_page(situation) if self.chosen == NOTHING else []
+        none = nothing_fits_page(situation, self.appearance.keys) if self.chosen == NOTHING else []
         self.page.show_lines(page(match, situation) if match is not None else none)
         place = f"  {situation.context}/{','.join(situation.namespaces)}  "
         self.query_one("#top", Bar).say(

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from cockpit.model.signal import SIGNAL, Level
 from cockpit.model.situation import Situation
 from panels.messages import Explain, OpenView, Selection
-from panels.screens.runbook.nothing_fits import NOTHING, nothing_fits
+from panels.screens.runbook.nothing_fits import NOTHING, nothing_fits, nothing_fits_page
 from panels.screens.runbook.view import RunbookView
 from tests.support.samples.dialogs import BACKLOG, SIGNALS, STOPS, Harness, match, situation
 
@@ -58,3 +58,17 @@ def test_what_is_well_or_has_a_runbook_needs_no_such_page() -> None:
     assert nothing_fits(of_no_runbook())
     assert not nothing_fits(situation(signals=calm, matches=()))
     assert not nothing_fits(situation())
+
+
+def test_the_page_names_the_operators_own_keys() -> None:
+    """U20: what `[keys]` gave another key is hinted at by that."""
+    said = str(nothing_fits_page(of_no_runbook(), {"incident": "f9", "palette": "f10"}))
+    assert "f9" in said and "f10" in said and "('i', 'key')" not in said
+
+
+def test_a_runbook_whose_cause_is_seen_fits() -> None:
+    """The line of matches names it: the page must not say that there is none."""
+    one = situation()
+    seen = tuple(replace(match, score=0.0, held=0, suspected="no pod is ready") for match in one.matches)
+    assert nothing_fits(replace(one, matches=tuple(replace(each, suspected="") for each in seen)))
+    assert not nothing_fits(replace(one, matches=seen))
