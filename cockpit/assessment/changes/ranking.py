@@ -89,11 +89,12 @@ def _judged(change: Change, onset: Onset, evidence: Evidence) -> Ranked:
     before = onset.at - change.at
     slack = SLACK_S + onset.within_s
     fits, words = fit(change, evidence)
-    if change.at_latest:  # it may have been earlier: then by its kind alone
-        return Ranked(change, WEIGHT[change.kind] * fits * UNDATED, before, f"{words}; when exactly is not seen")
+    near = math.exp(-max(0.0, before - slack) / FADES_S)
+    if change.at_latest:  # it was so long before at least, and may have been earlier
+        score = WEIGHT[change.kind] * near * fits * UNDATED
+        return Ranked(change, score, before, f"{words}; when exactly is not seen".lstrip("; "))
     if before < -slack and not onset.at_latest:
         return Ranked(change, 0.0, before, "after it began")
-    near = math.exp(-max(0.0, before - slack) / FADES_S)
     score = WEIGHT[change.kind] * near * fits
     if change.by.startswith(AUTOSCALER):
         score, words = score * 0.7, f"{words}; what {change.by} did"
