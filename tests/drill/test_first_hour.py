@@ -50,6 +50,7 @@ async def test_a_key_enlarges_every_panel(settings: Settings, size: tuple[int, i
     """U8: none could be at 160×48 or 220×60."""
     async with screen(settings, size) as cockpit:
         await cockpit.wait("m0-submitter|it stops")
+        await cockpit.wait(r"since \d\d:\d\d")  # the line under the match is there: sizes stay
         dashboard = cockpit.app.dashboard
         for row in PANELS:
             cockpit.burst(_character_to_key(row.key))
@@ -104,6 +105,7 @@ async def test_those_keys_open_what_they_say(settings: Settings) -> None:
 async def test_a_drag_copies_the_text_under_it(settings: Settings) -> None:
     """U19: it copied the widgets' names."""
     async with screen(settings) as cockpit:
+        await cockpit.wait(r"since \d\d:\d\d")  # the line under the match is there: nothing moves down any more
         await cockpit.wait("m0-submitter")
         y, line = next((y, text) for y, text in enumerate(cockpit.text().splitlines()) if "m0-submitter" in text)
         x = line.index("m0-submitter")
