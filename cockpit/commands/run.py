@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -138,9 +139,30 @@ def _sequence(session: Any, args: argparse.Namespace, runbook: Runbook, step: St
         plan = session.mitigations.plan_part(runbook, step, index, own, state.run).result(60)
         code = Carrier(session, args).carry(plan)
         state = session.mitigations.sequence(runbook, step, plan.part.run)
-        if code not in (0, UNPROVEN) or args.dry_run or state.next == index:
+        if args.dry_run:
+            _later(session, runbook, parts[index + 1 :], parameters, index + 2, silent=args.json)
+            return code
+        if code not in (0, UNPROVEN) or state.next == index:
             return code
     return code
+
+
+def _later(
+    session: Any, runbook: Runbook, parts: Sequence[Step], parameters: dict[str, str], first: int, *, silent: bool
+) -> None:
+    """Show what the later parts of a dry run would do, before the first is done."""
+    from cockpit.mitigation.problem import PlanProblem
+
+    for number, one in enumerate(() if silent else parts, first):
+        print(f"part {number}, planned as things are now, without the parts before it: {one.title}")
+        if STEP_KINDS[one.kind].asks or STEP_KINDS[one.kind].opens_view:
+            print(f"  {one.question or 'looked at, on the screen'}")
+            continue
+        own = {name: value for name, value in parameters.items() if name in {p.name for p in one.params}}
+        try:
+            print(describe(session.mitigations.plan(runbook, one, own).result(60)))
+        except PlanProblem as problem:
+            print(f"  no plan now: {problem.reason}")
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:
