@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.drill.admin import ADDRESS, TOKEN
 from cockpit.drill.kubernetes.serving import Served
-from cockpit.drill.names import CONTEXT, NAMESPACE, SERVICES
+from cockpit.drill.names import CONTEXT, NAMESPACE, SECRET, SERVICES, STAGING
 from cockpit.drill.postgres.schema import MIGRATIONS, PUBLISH_STATE
 from cockpit.drill.probes import configuration
 
@@ -75,6 +75,8 @@ def write(
     lines += ["", "[solana]", f"program-id = {json.dumps(program_id)}"]
     for name, url in rpc_urls.items():
         lines += ["", "[[rpc-endpoints]]", f"name = {json.dumps(name)}", f"url = {json.dumps(url)}"]
+        lines += ["price-per-million = 12.0", "monthly-fee = 49.0"]
+    lines += ["", "[maintenance]", f"staging-namespace = {json.dumps(STAGING)}", f'secrets = ["{SECRET}"]']
     _write(directory / CONFIGURATION, "\n".join(lines) + "\n")
 
 

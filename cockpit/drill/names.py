@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 NAMESPACE = "m0-prod"
 CONTEXT = "drill"
+STAGING = "m0-staging"  # where restores are tested
+SECRET = "m0-rpc-keys"  # of the RPC providers
 
 INGESTOR, AGGREGATOR, QUANT = "m0-ingestor", "m0-aggregator", "m0-quant"
 SIGNER, SUBMITTER, RECONCILER = "m0-signer-agent", "m0-submitter", "m0-reconciler"

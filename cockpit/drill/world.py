@@ -11,12 +11,13 @@ from dataclasses import replace
 from random import Random
 from typing import Protocol
 
-from cockpit.drill.clock import SimClock
+from cockpit.drill.clock import SimClock, rfc3339
 from cockpit.drill.harm import Harm, Meter
 from cockpit.drill.kubernetes import KubernetesWorld
 from cockpit.drill.kubernetes.behaviour import Behaviour
 from cockpit.drill.kubernetes.controllers.job import ended
 from cockpit.drill.kubernetes.objects.resources import JOBS as JOB_OBJECTS
+from cockpit.drill.kubernetes.objects.resources import SECRETS
 from cockpit.drill.names import (
     CONFIG,
     FIRST_SEQUENCE,
@@ -26,11 +27,13 @@ from cockpit.drill.names import (
     NAMESPACE,
     QUANT,
     RPC_URLS,
+    SECRET,
     SERVICES,
     SIGNER,
     SIGNER_SET_ID,
     SIGNERS,
     SOURCES,
+    STAGING,
     SUBMITTER,
     ServiceSpec,
 )
@@ -188,9 +191,20 @@ class World:
                 BATCH: USUAL_BATCH,
             },
         )
+        self._keep_for_rounds()
         for name, job in JOBS.items():
             self.kube.cronjob(name, image=job.image, schedule=job.schedule, command=job.command)
         self.kube.settle()
+
+    def _keep_for_rounds(self) -> None:
+        """Leave what a weekly round looks up: a restore that was tested in staging, a secret."""
+        at = self.clock.now() - 4 * 86400.0
+        done = {"type": "Complete", "status": "True", "lastTransitionTime": rfc3339(at + 1260.0)}
+        status = {"conditions": [done], "startTime": rfc3339(at), "completionTime": rfc3339(at + 1260.0)}
+        job = {"metadata": {"name": "m0-restore-test", "namespace": STAGING}, "spec": {}, "status": status}
+        self.kube.store.create(JOB_OBJECTS, job)
+        secret = {"metadata": {"name": SECRET, "namespace": NAMESPACE}, "type": "Opaque", "data": {"rpc-a": "eA=="}}
+        self.kube.store.create(SECRETS, secret)
 
     def _decided(self, what: str, which: str) -> None:
         """Put a decision of the authority on the chain as a transaction."""

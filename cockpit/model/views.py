@@ -215,6 +215,7 @@ VIEWS: Final[tuple[ViewSpec, ...]] = (
         words="signals over time, since the last step",
         args=("signals",),
         file="recovery",
+        key="R",
     ),
     ViewSpec(
         name="alerts",

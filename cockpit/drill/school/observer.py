@@ -16,8 +16,10 @@ from cockpit.assessment.board import Board
 from cockpit.assessment.signals import AGAINST_ONSETS
 from cockpit.drill.kubernetes.objects import resources
 from cockpit.drill.kubernetes.objects.resources import Resource
+from cockpit.drill.names import SIGNER_SET_ID, SIGNERS, THRESHOLD
 from cockpit.drill.prometheus.promql import evaluate
 from cockpit.drill.world import World
+from cockpit.model.observed.chain import SignerSetState
 from cockpit.model.observed.metrics import History, QueryResult, Sample
 from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
@@ -94,10 +96,15 @@ class Observer:
                 )
         if any((signal.value or "").startswith("prometheus.") for signal in self._signals.values()):
             query = self._runbooks.queries[BY_SIGNER]
-            result = self._ask(query.promql, 0.0, now)
+            asked = query.promql if self._window_s is None else shortened(query.promql, self._window_s)
+            result = self._ask(asked, 0.0, now)
             board.put(
                 Reading(f"prometheus/queries/{BY_SIGNER}", result, mono, max_age_s=query.max_age, server_time=now)
             )
+            held = SignerSetState(
+                "", int(SIGNER_SET_ID), THRESHOLD, SIGNERS, True, 0, 0
+            )  # what a collection must reach
+            board.put(Reading("solana/signer-set", held, mono, server_time=now))
         for name, usual in self._normals(now).items():
             board.put(Reading(f"baselines/{name}", usual, mono, max_age_s=3600.0, server_time=now))
         for plural, res in _WATCHED.items():
