@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cockpit.model.plan import JournalLine
+from cockpit.model.reading import NOTHING_READ
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation
 from cockpit.text import split_words
@@ -83,7 +84,7 @@ def _rows(situation: Situation, name: str, width: int) -> list[Line]:
 def _state_words(situation: Situation, signal: SignalStatus) -> str:
     """Say since when it is so, whether that is after the step, and what it recovers from."""
     if signal.off or signal.level is Level.UNKNOWN:
-        return f"{'off' if signal.off else 'unknown'}: {signal.reason or 'nothing read yet'}"
+        return f"{'off' if signal.off else 'unknown'}: {signal.reason or NOTHING_READ}"
     lasted = None if signal.since is None else max(0.0, situation.mono - signal.since)
     words = [f"{signal.level.value.upper()}" + ("" if lasted is None else f" for {duration(lasted)}")]
     step = last_step(situation)
