@@ -35,7 +35,6 @@ LAST_KNOWN = {
     "cockpit/incident/evidence/collectors.py": "evidence keeps what was last known, and says how old it is",
     "cockpit/incident/evidence/onchain.py": "evidence keeps what was last known, and says how old it is",
     "cockpit/mitigation/choices/live.py": "offers of a form, with what is known beside each",
-    "cockpit/mitigation/choices/signing.py": "offers of a form, with what is known beside each",
     "cockpit/mitigation/planning/comes_back.py": "knows an endpoint by its host; what it is like now asks the gate",
     "cockpit/sources/paused_markets.py": "a pause that was seen does not end unseen",
     "cockpit/sources/probes/source.py": "an output is compared with the one before, to see it advance",
