@@ -26,8 +26,8 @@ class Release:
 def releases(cluster: Cluster, now: float, names: Collection[str] = ()) -> list[Release]:
     """Return the newest release of each deployment (of `names`, when given), the newest first.
 
-    One whose newest revision runs the images of the one before brought none. `now`: unix seconds on
-    the cluster's clock.
+    Revisions that changed something else since (a restart, a variable) do not hide it. `now`: unix
+    seconds on the cluster's clock.
     """
     owned: dict[tuple[str, str], list[tuple[int, float | None, tuple[str, ...]]]] = {}
     for one in cluster.replicasets.values():
@@ -37,7 +37,8 @@ def releases(cluster: Cluster, now: float, names: Collection[str] = ()) -> list[
         if workload.kind != "Deployment" or (names and workload.name not in names):
             continue
         own = sorted(owned.get((workload.namespace, workload.name), []), key=lambda each: each[0])
-        if len(own) < 2 or own[-1][1] is None or own[-1][2] == own[-2][2]:
-            continue
-        found.append(Release(workload.namespace, workload.name, max(0.0, now - own[-1][1])))
+        first = next((place for place in range(len(own) - 1, 0, -1) if own[place - 1][2] != own[-1][2]), 0)
+        began = own[first][1] if first else None
+        if began is not None:
+            found.append(Release(workload.namespace, workload.name, max(0.0, now - began)))
     return sorted(found, key=lambda each: (each.age_s, each.name))
