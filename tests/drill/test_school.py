@@ -195,7 +195,7 @@ def test_of_two_incidents_each_is_scored_and_the_drill_is_over_when_both_are(pup
         ("state-out-of-sync", "realign", 40),
         ("provider-schema-change", "quarantine-connector", 60),
         ("two-submitters", "single-submitter", 60),
-        ("signers-slow", "reduce-concurrency", 40),
+        ("signers-slow", "reduce-concurrency", 60),
     ],
 )
 def test_it_is_over_when_the_world_is_well_not_when_a_window_has_passed(

@@ -15,7 +15,7 @@ from cockpit.assessment.usual.configs import changed_keys
 from cockpit.model.observed.cluster import Cluster, Workload
 from cockpit.model.observed.metrics import QueryResult
 from cockpit.model.plan import JournalLine
-from cockpit.model.reading import NOTHING_READ, Reading, believed, kind_unknown, last_known
+from cockpit.model.reading import NOTHING_READ, Reading, believed, if_known, kind_unknown, last_known
 from cockpit.model.runbook import Condition, Runbooks, SignalDef
 from cockpit.model.sections.order import names_of
 from cockpit.model.signal import Level, SignalStatus
@@ -112,7 +112,7 @@ def lasting(definition: SignalDef | None, status: SignalStatus, level: str, know
     reading = known.snapshot.board.get(f"prometheus/signals/{status.name}")
     if definition is None or definition.promql is None or reading is None:
         return 0.0, False
-    result = last_known(believed(reading, known.snapshot.mono, QueryResult))
+    result = if_known(believed(reading, known.snapshot.mono, QueryResult))
     if result is None or result.evaluated_at is None:
         return 0.0, False
     points, shows, newest = merged(result.history, definition.direction), False, result.evaluated_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cockpit.model.observed.chain import SignerSetState
-from cockpit.model.reading import Unknown, believed, last_known
+from cockpit.model.reading import Unknown, believed, if_known
 from cockpit.sources.values import Family, Snapshot, Value, unknown
 from cockpit.text import counted
 
@@ -32,7 +32,7 @@ def collection_p95(snapshot: Snapshot) -> Value:
     if isinstance(found, Unknown):
         return unknown(found, f"query {BY_SIGNER}")
     known = sorted(value for value in found.data.by("signer").values() if value == value)
-    account = last_known(believed(snapshot.board.get("solana/signer-set"), snapshot.mono, SignerSetState))
+    account = if_known(believed(snapshot.board.get("solana/signer-set"), snapshot.mono, SignerSetState))
     needed = account.threshold if account is not None else len(known)
     if not known or len(known) < needed:
         return Value(None, f"{counted(len(known), 'agent')} signed, {needed or 'some'} needed", found.age_s)
