@@ -23,14 +23,16 @@ def match(
     """Return every runbook, best first.
 
     A SEV0 that holds leads, always. Then those of which all that is known holds, the gravest first;
-    then those of which a cause is seen while nothing is tried that could show a symptom; then by
-    the share that holds, whatever the number of lines. `pinned`: the open incident's runbook, which
+    and a general one that a SEV0 explains behind them; then those of which a cause is seen while
+    nothing is tried that could show a symptom; then by the share that holds, whatever the number of
+    lines. `pinned`: the open incident's runbook, which
     only a SEV0 that holds stands before. `held_back`: runbook → why it must not lead now.
     """
     back = held_back or {}
     defs = runbooks.signals
     matches = [_match(each, signals, defs, pinned, back.get(each.id, "")) for each in runbooks.runbooks]
-    return tuple(sorted(matches, key=_rank))
+    leading = any(_leads(each) and not each.runbook.general for each in matches)
+    return tuple(sorted(matches, key=lambda each: _rank(each, explained=leading and each.runbook.general)))
 
 
 class Recovering:
@@ -63,16 +65,20 @@ def _mends(symptom: Symptom, signals: Mapping[str, SignalStatus]) -> bool:
     return symptom.at != "ok" and any(s is not None and s.level is Level.RECOVERING for s in found)
 
 
-def _rank(match: Match) -> tuple[int, float, int, float, bool, int]:
+def _leads(match: Match) -> bool:
+    return match.holds and match.runbook.severity == "SEV0" and not match.held_back
+
+
+def _rank(match: Match, *, explained: bool) -> tuple[int, float, int, float, bool, int]:
     severity = match.runbook.severity
-    if match.holds and severity == "SEV0" and not match.held_back:
+    if _leads(match):
         tier = 0
     elif match.pinned:
         tier = 1
     elif match.held_back:
         tier = 5 if match.score else 6
     elif match.whole:
-        return 2, 0.0, _GRAVITY[severity], -match.score, match.runbook.general, match.runbook.number
+        return 2, float(explained), _GRAVITY[severity], -match.score, match.runbook.general, match.runbook.number
     elif match.suspected:
         tier = 3
     else:

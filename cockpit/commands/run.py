@@ -162,7 +162,7 @@ def _later(
         try:
             print(describe(session.mitigations.plan(runbook, one, own).result(60)))
         except PlanProblem as problem:
-            print(f"  no plan now: {problem.reason}")
+            print(f"  no plan now: {problem.line()}")
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:

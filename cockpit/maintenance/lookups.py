@@ -78,7 +78,7 @@ class Lookups:
         try:
             found = (await client.send("GET", path, accept=_ACCEPT)).json()
         except CockpitError as error:
-            return Finding("unknown", f"{shown}: {clean(error.reason, 160)}")
+            return Finding("unknown", f"{shown}: {clean(error.line(), 160)}")
         meta = found.get("metadata") or {}
         if found.get("kind") != METADATA:
             return Finding("unknown", f"{shown}: the API server does not answer its metadata alone")

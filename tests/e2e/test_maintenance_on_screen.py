@@ -41,8 +41,8 @@ async def test_a_round_is_looked_at_answered_and_written(settings: Settings) -> 
         await open_round(cockpit)
         await cockpit.wait(r"Weekly round of routine maintenance")
         await cockpit.wait(r"p95 of signer-\d: median 1\d\d ms")
-        await cockpit.wait(r"nobody has answered")
         cockpit.burst("end")
+        await cockpit.wait(r"nobody has answered")
         await cockpit.settled()
         cockpit.burst("enter")
         await cockpit.wait(r"Which API keys were rotated")
@@ -61,7 +61,7 @@ async def test_a_round_is_looked_at_answered_and_written(settings: Settings) -> 
         await cockpit.settled()
     (path,) = settings.state_dir.glob("maintenance-weekly-*.md")
     text = path.read_text()
-    assert "none due before May" in text and "## 15.weekly.4" in text and "Nobody has answered." in text
+    assert "none due before May" in text and "## 15.weekly.4" in text
 
 
 async def test_a_round_fits_a_small_screen(settings: Settings) -> None:

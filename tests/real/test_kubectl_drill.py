@@ -292,7 +292,7 @@ def test_patches_of_all_three_kinds_and_dry_run(kubectl: Cluster) -> None:
 def test_server_side_apply_of_a_configmap_conflicts_and_forces(kubectl: Cluster) -> None:
     manifest = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m0-flags"},"data":{"PAUSED":"true"}}'
     refused = kubectl.fails("apply", "--server-side", "-f", "-", stdin=manifest)
-    assert 'conflict with "kubectl-create" using v1: .data.PAUSED' in refused
+    assert 'conflict with "kubectl-client-side-apply" using v1: .data.PAUSED' in refused
     assert "serverside-applied" in kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
     assert kubectl("get", "cm", "m0-flags", "-o", "jsonpath={.data.PAUSED}") == "true"
     assert "serverside-applied" in kubectl("apply", "--server-side", "-f", "-", stdin=manifest)

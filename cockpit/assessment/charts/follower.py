@@ -129,7 +129,7 @@ class _Following:
         of, runbooks = self.now.of, self._owner._runbooks()
         row = (runbooks.signals if of.kind == "signal" else runbooks.queries).get(of.name)
         if row is None:
-            raise CockpitError(f"there is no {of.kind} {of.name} in the runbooks")
+            raise CockpitError(f"there is no {of.kind} {of.name} in the runbooks", "see `m0-cockpit runbooks check`")
         direction = getattr(row, "direction", "above")
         if row.promql is None:
             self._answer(self._own_chart(of, direction))

@@ -16,7 +16,7 @@ from cockpit.assessment.board import Board
 from cockpit.assessment.signals import AGAINST_ONSETS
 from cockpit.drill.kubernetes.objects import resources
 from cockpit.drill.kubernetes.objects.resources import Resource
-from cockpit.drill.names import SIGNER_SET_ID, SIGNERS, THRESHOLD
+from cockpit.drill.names import SIGNER_SET_ID, SUBMITTER
 from cockpit.drill.prometheus.promql import evaluate
 from cockpit.drill.world import World
 from cockpit.model.observed.chain import SignerSetState
@@ -25,6 +25,7 @@ from cockpit.model.reading import Reading
 from cockpit.model.runbook import Runbooks
 from cockpit.model.situation import Situation
 from cockpit.sources.kubernetes.kinds import CONFIGMAPS, KINDS
+from cockpit.sources.probes.signer_set import TOGGLE
 from cockpit.sources.prometheus.values import BY_SIGNER
 
 HISTORY_STEP_S = 30.0
@@ -101,16 +102,19 @@ class Observer:
             board.put(
                 Reading(f"prometheus/queries/{BY_SIGNER}", result, mono, max_age_s=query.max_age, server_time=now)
             )
-            held = SignerSetState(
-                "", int(SIGNER_SET_ID), THRESHOLD, SIGNERS, True, 0, 0
-            )  # what a collection must reach
-            board.put(Reading("solana/signer-set", held, mono, server_time=now))
+            board.put(Reading("solana/signer-set", self._signer_set(), mono, server_time=now))
         for name, usual in self._normals(now).items():
             board.put(Reading(f"baselines/{name}", usual, mono, max_age_s=3600.0, server_time=now))
         for plural, res in _WATCHED.items():
             topic = f"kubernetes/{plural}/{self.world.kube.namespace}"
             board.put(Reading(topic, self._objects(plural, res), mono, server_time=now))
         return board
+
+    def _signer_set(self) -> SignerSetState | None:
+        """Return the set that the submitter uses, as the authority made it."""
+        number = next((pod.env.get(TOGGLE, "") for pod in self.world.fleet.working(SUBMITTER)), "") or SIGNER_SET_ID
+        made = self.world.authority.signer_sets.get(int(number)) if number.isdecimal() else None
+        return None if made is None else SignerSetState("", made.number, made.threshold, made.pubkeys, True, 0, 0)
 
     def _normals(self, now: float) -> dict[str, QueryResult]:
         """Read what is normal, of the world's whole past; anew each ten minutes, as the cockpit."""
