@@ -12,6 +12,7 @@ import pytest
 from cockpit.cli import main
 from cockpit.errors import CockpitError
 from cockpit.host.files import MOST_BYTES, open_to_write, read_plain
+from cockpit.kubeapi.access import load_access
 from cockpit.settings import secret_of
 
 
@@ -66,13 +67,14 @@ def test_what_is_no_plain_file_is_one_error_everywhere(
         ["--config", path, "runbooks", "list"],
         ["verify", path],
         ["incident", "evidence", "--verify", path],
-        ["--kubeconfig", path, "status"],
     ):
         code = main(line)
         out, err = capfd.readouterr()
         assert code != 0 or "--runbooks" in line, line
         assert MADE[make] in out + err or (make is giant and "larger than" in out + err), (line, out, err)
         assert "Traceback" not in err
+    with pytest.raises(CockpitError, match=MADE[make]):
+        load_access(path)
     with pytest.raises(CockpitError, match=MADE[make]):
         secret_of(None, path, "[prometheus] token-file")
     with pytest.raises(OSError, match=MADE[make]):

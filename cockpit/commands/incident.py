@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cockpit.host.files import read_plain
 from cockpit.settings import ConfigProblem, Settings
 from cockpit.sources.solana.settings import RPC_ENDPOINTS, SOLANA
 from cockpit.text import counted, safe
@@ -207,7 +208,7 @@ def _verify(settings: Settings, path: Path) -> int:
 
     try:
         problems, manifest = bundle.verify(path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256(read_plain(path, bundle.VERIFY_LIMIT)).hexdigest()
     except OSError as error:
         raise ConfigProblem(f"cannot read {safe(path, 200)}: {error.strerror or error}", "check the path") from None
     known = [r for r in _read(settings).records() if r.get("kind") == "evidence"]
