@@ -8,32 +8,19 @@ from cockpit.model.situation import Situation
 from cockpit.text import split_words
 from panels.kit.spans import Line, cut_middle, width_of
 from panels.kit.sparks import points
-from panels.kit.theme import Appearance
 from panels.kit.words import age, value
-from panels.screens.pages import ScrolledPage
-from panels.screens.view import Asked, Bar, RowsView
+from panels.screens.named import NamedRows, NamedView
+from panels.screens.view import Asked
 
 _SPARK = 16  # cells
 
 
-class QueryRows(ScrolledPage):
+class QueryRows(NamedRows):
     """Shows each query's name, then its values by their labels; what is not known now is dimmed."""
 
-    def __init__(self, appearance: Appearance, names: tuple[str, ...]) -> None:
-        super().__init__(appearance)
-        self.names = names
-        self.situation: Situation | None = None
-
-    def tell(self, situation: Situation) -> None:
-        self.situation = situation
-        self.sync()
-
-    def picture(self, width: int, height: int) -> list[Line]:
-        if self.situation is None:
-            return []
-        names = self.names or tuple(self.situation.runbooks.queries)
-        lines = [line for name in names for line in self._query(self.situation, name, width)]
-        return lines[self.window(len(lines), height)]
+    def lines(self, situation: Situation, width: int) -> list[Line]:
+        names = self.names or tuple(situation.runbooks.queries)
+        return [line for name in names for line in self._query(situation, name, width)]
 
     def _query(self, situation: Situation, name: str, width: int) -> list[Line]:
         query = situation.runbooks.queries.get(name)
@@ -69,28 +56,11 @@ class QueryRows(ScrolledPage):
         return points(series.points, _SPARK) if series is not None else " " * _SPARK
 
 
-class QueriesView(RowsView):
+class QueriesView(NamedView):
     """Shows the named queries, or all of the runbooks; posts CloseLayer."""
 
-    STATE = False
-
-    def __init__(
-        self, names: tuple[str, ...], situation: Situation | None = None, *, appearance: Appearance | None = None
-    ) -> None:
-        appearance = appearance or Appearance()
-        self.rows = QueryRows(appearance, names)
-        super().__init__(self.rows, appearance)
-        self._situation = situation
-
-    def opened(self) -> None:
-        super().opened()
-        self.query_one("#top", Bar).say((" QUERIES ", "brand"), ("  of the runbooks, from Prometheus", "dim"))
-        if self._situation is not None:
-            self.show(self._situation)
-
-    def show(self, situation: Situation) -> None:
-        self._situation = situation
-        self.rows.tell(situation)
+    TITLE = ("QUERIES", "of the runbooks, from Prometheus")
+    ROWS = QueryRows
 
 
 def view(asked: Asked) -> QueriesView:

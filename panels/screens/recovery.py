@@ -9,34 +9,21 @@ from cockpit.model.situation import Situation
 from cockpit.text import split_words
 from panels.kit.spans import BLANK, Line, cut_middle, width_of
 from panels.kit.sparks import of_signal
-from panels.kit.theme import MARK, Appearance
+from panels.kit.theme import MARK
 from panels.kit.words import duration, value
-from panels.screens.pages import ScrolledPage
-from panels.screens.view import Asked, Bar, RowsView
+from panels.screens.named import NamedRows, NamedView
+from panels.screens.view import Asked
 
 _SPARK = 28  # cells
 
 
-class RecoveryRows(ScrolledPage):
+class RecoveryRows(NamedRows):
     """Shows two rows a signal: its value and past; since when it is as it is, and why."""
 
-    def __init__(self, appearance: Appearance, names: tuple[str, ...]) -> None:
-        super().__init__(appearance)
-        self.names = names
-        self.situation: Situation | None = None
-
-    def tell(self, situation: Situation) -> None:
-        self.situation = situation
-        self.sync()
-
-    def picture(self, width: int, height: int) -> list[Line]:
-        if self.situation is None:
-            return []
-        names = self.names or _unnamed(self.situation)
-        lines = [*_head(self.situation, names), BLANK]
-        for name in names:
-            lines += _rows(self.situation, name, width)
-        return lines[self.window(len(lines), height)]
+    def lines(self, situation: Situation, width: int) -> list[Line]:
+        names = self.names or _unnamed(situation)
+        rows = [line for name in names for line in _rows(situation, name, width)]
+        return [*_head(situation, names), BLANK, *rows]
 
 
 def _unnamed(situation: Situation) -> tuple[str, ...]:
@@ -98,28 +85,11 @@ def _state_words(situation: Situation, signal: SignalStatus) -> str:
     return ", ".join(words)
 
 
-class RecoveryView(RowsView):
+class RecoveryView(NamedView):
     """Shows the named signals; posts CloseLayer."""
 
-    STATE = False
-
-    def __init__(
-        self, names: tuple[str, ...], situation: Situation | None = None, *, appearance: Appearance | None = None
-    ) -> None:
-        appearance = appearance or Appearance()
-        self.rows = RecoveryRows(appearance, names)
-        super().__init__(self.rows, appearance)
-        self._situation = situation
-
-    def opened(self) -> None:
-        super().opened()
-        self.query_one("#top", Bar).say((" RECOVERY ", "brand"), ("  signals over time", "dim"))
-        if self._situation is not None:
-            self.show(self._situation)
-
-    def show(self, situation: Situation) -> None:
-        self._situation = situation
-        self.rows.tell(situation)
+    TITLE = ("RECOVERY", "signals over time")
+    ROWS = RecoveryRows
 
 
 def view(asked: Asked) -> RecoveryView:

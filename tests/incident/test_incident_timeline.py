@@ -14,12 +14,13 @@ from cockpit.incident.report.impact import impacts
 from cockpit.incident.report.timeline import timeline
 from cockpit.journal.incidents import open_incident
 from cockpit.model.incident import Incident
-from cockpit.model.observed.changes import Change, ChangesNow, Onset, Ranked
+from cockpit.model.observed.changes import ChangesNow, Onset, Ranked
 from cockpit.model.observed.cluster import Cluster, KubeEvent
 from cockpit.model.reading import SourceState
 from cockpit.model.runbook import Match
 from cockpit.model.signal import Level, SignalStatus
 from cockpit.model.situation import Situation, SourceLight
+from tests.support.samples.changes import batch
 from tests.support.samples.records import OPS1, RUNBOOKS, START, done, intent, journal, service, signal, situation
 
 
@@ -248,17 +249,7 @@ def test_when_it_began_and_what_explains_it_are_in_the_timeline_and_the_impact(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     recorder = Recorder(tmp_path / "flight.jsonl", clock)
-    change = Change(
-        kind="config",
-        namespace="m0-prod",
-        owner="ConfigMap",
-        name="c",
-        field="batch",
-        before="16",
-        after="512",
-        at=START - 1500.0,
-        by="kubectl-edit",
-    )
+    change = batch(START - 1500.0, name="c", field="batch", by="kubectl-edit")
     onset = Onset(START - 1490.0, 5.0, "lag", "Watermark lag", "14 s")
     changes = ChangesNow((Ranked(change, 0.9, 10.0),), onset, {"lag": onset})
     now = seen(clock, lag(Level.CRIT, 70.0))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from cockpit.mitigation.planning.planner import plan_request, takes_back
-from cockpit.model.observed.changes import Back, Change, ChangesNow, Onset, Ranked
+from cockpit.model.observed.changes import Back, ChangesNow, Onset, Ranked
 from cockpit.model.situation import Situation
 from cockpit.runbooks.schema import load
 from tests.support.samples import situations
+from tests.support.samples.changes import batch
 
 RUNBOOKS = load(None)
 RUNBOOK, STEP = RUNBOOKS.step("11", "rollback-config")
@@ -17,17 +18,7 @@ NOW = situations.WALL
 
 
 def known(score: float) -> Situation:
-    change = Change(
-        kind="config",
-        namespace="m0-prod",
-        owner="ConfigMap",
-        name="m0-engine-config",
-        field="feature_batch",
-        before="16",
-        after="512",
-        at=NOW - 60,
-        whole=True,
-    )
+    change = batch(NOW - 60, whole=True)
     one = Ranked(change, score, 5.0, "", Back(RUNBOOK.id, STEP.id, VALUES, STEP.title))
     return situations.rpc_outage(changes=ChangesNow((one,), Onset(NOW - 55, 5.0, "watermark-lag", "Lag")))
 

@@ -12,21 +12,11 @@ from panels.kit.theme import Appearance
 from panels.messages import PlanStep
 from panels.screens.changes import ChangesView, detail, offset
 from tests.support.samples import situations
+from tests.support.samples.changes import batch
 from tests.support.samples.dialogs import Harness
 
 NOW = situations.WALL
-BATCH = Change(
-    kind="config",
-    namespace="m0-prod",
-    owner="ConfigMap",
-    name="m0-engine-config",
-    field="feature_batch",
-    before="16",
-    after="512",
-    at=NOW - 720,
-    by="kubectl-edit",
-    whole=True,
-)
+BATCH = batch(NOW - 720, by="kubectl-edit", whole=True)
 BACK = Back("rollback-release", "rollback-config", {"key": "feature_batch", "value": "16"}, "Roll back configs")
 OTHER = Change(
     kind="replicas",
