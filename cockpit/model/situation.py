@@ -17,7 +17,7 @@ from cockpit.model.observed.cluster import Cluster
 from cockpit.model.observed.crosscheck import RateMismatch, SignerSetCheck
 from cockpit.model.observed.metrics import Alert, Exposed, QueryResult
 from cockpit.model.plan import Debt, JournalLine, Progress, Unfinished
-from cockpit.model.reading import Reading, SourceState
+from cockpit.model.reading import Reading, SourceState, believed, if_known
 from cockpit.model.runbook import Match, Runbooks, Toggle
 from cockpit.model.signal import Level, SignalStatus, StageStatus
 
@@ -149,6 +149,10 @@ class Situation(msgspec.Struct, frozen=True):
         has its own pace.)
         """
         return not (self.incident is not None or any(each.running for each in self.progress) or self.unwell)
+
+    def answer(self, query: str) -> QueryResult | None:
+        """Return what a query of the runbooks says; None where that is not known now."""
+        return if_known(believed(self.queries.get(query), self.mono))
 
     @property
     def unwell(self) -> frozenset[str]:

@@ -88,6 +88,9 @@ def _same(one: Change, other: Change) -> bool:
 def _with_ours(found: Sequence[Change], journal: Sequence[JournalLine]) -> list[Change]:
     """Name our own steps as what did it; those that show nowhere else stand by themselves."""
     changes = list(found)
+    of: dict[tuple[str, str, str], list[int]] = {}
+    for number, each in enumerate(changes):
+        of.setdefault((each.namespace, each.owner.lower(), each.name), []).append(number)
     for line in journal:
         place = line.target.split(_PLACE)
         if len(place) < 3 or not line.changes or not line.undoable:
@@ -98,14 +101,14 @@ def _with_ours(found: Sequence[Change], journal: Sequence[JournalLine]) -> list[
             field = step.field.removeprefix("data ")
             mine = [
                 i
-                for i, each in enumerate(changes)
-                if (each.namespace, each.owner.lower(), each.name) == (namespace, owner, name)
-                and (each.field == field or (each.kind == "restart" and "restartedAt" in field))
-                and -SAME_S <= each.at - line.wall <= OURS_S
+                for i in of.get((namespace, owner, name), ())
+                if (changes[i].field == field or (changes[i].kind == "restart" and "restartedAt" in field))
+                and -SAME_S <= changes[i].at - line.wall <= OURS_S
             ]
             for i in mine:
                 changes[i] = replace(changes[i], by=by)
             if not mine:
+                of.setdefault((namespace, owner.lower(), name), []).append(len(changes))
                 changes.append(
                     Change(
                         kind="step",

@@ -121,9 +121,11 @@ def _of_templates(workload: Workload, kept: Sequence[ReplicaSet], events: Sequen
             continue
         fields = _fields(older.containers, newer.containers, workload.name)
         by = _writer(workload.written, at, ("image", "env", "spec")) if newer is kept[-1] else ""
-        for kind, field, before, after in fields:
+        restarted = bool(newer.restarted_at) and newer.restarted_at != older.restarted_at
+        alone = ("restart", "restart", None, "restarted") if restarted else ("template", "template", None, "changed")
+        for kind, field, before, after in fields or (alone,):
             yield Change(
-                kind="image" if kind == "image" else "variable",
+                kind="image" if kind == "image" else "restart" if kind == "restart" else "variable",
                 namespace=workload.namespace,
                 owner=workload.kind,
                 name=workload.name,
@@ -132,23 +134,8 @@ def _of_templates(workload: Workload, kept: Sequence[ReplicaSet], events: Sequen
                 after=after,
                 at=at,
                 by=by,
-                whole=changed_whole(before, after),
-                revision=older.revision if newer is kept[-1] else 0,
-                note=f"revision {older.revision} → {newer.revision}",
-            )
-        if not fields:
-            restarted = bool(newer.restarted_at) and newer.restarted_at != older.restarted_at
-            yield Change(
-                kind="restart" if restarted else "variable",
-                namespace=workload.namespace,
-                owner=workload.kind,
-                name=workload.name,
-                field="restart" if restarted else "template",
-                before=None,
-                after="restarted" if restarted else "changed",
-                at=at,
-                by=by,
-                before_seen=restarted,
+                before_seen=bool(fields) or restarted,
+                whole=bool(fields) and changed_whole(before, after),
                 revision=older.revision if newer is kept[-1] else 0,
                 note=f"revision {older.revision} → {newer.revision}",
             )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cockpit.model.reading import believed, if_known
-
 if TYPE_CHECKING:
     from cockpit.model.runbook import Step
     from cockpit.model.situation import Situation
@@ -37,14 +35,14 @@ def effect(step: Step, value: str, situation: Situation | None) -> str:
 
 
 def _sum(query: str, situation: Situation) -> float | None:
-    result = if_known(believed(situation.queries.get(query), situation.mono))
+    result = situation.answer(query)
     values = [sample.value for sample in result.samples if sample.value == sample.value] if result is not None else []
     return sum(values) if values else None
 
 
 def _growth(query: str, situation: Situation) -> float | None:
     """Return by how much a second it grew, over the last minutes that its history holds."""
-    result = if_known(believed(situation.queries.get(query), situation.mono))
+    result = situation.answer(query)
     rates = []
     for line in result.history if result is not None else ():
         points = [(at, value) for at, value in line.points if value == value][-_POINTS:]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Choices = list[tuple[str, str]]
 INGESTOR = "m0-ingestor"
 _OF_SETS = {"next-signer-set": next_set, "signer-threshold": thresholds, "signer-sets": sets_to_use}
+_NOT_NOW = "not known now"
 _LONGEST_MARKET = 64  # characters; the program's accounts hold no longer name
 
 
@@ -174,7 +175,7 @@ def _limited(now: str, rates: Mapping[str, float]) -> Choices:
 
 
 def _table(situation: Situation, query: str, label: str) -> dict[str, float]:
-    result = if_known(believed(situation.queries.get(query), situation.mono))
+    result = situation.answer(query)
     return result.by(label) if result is not None else {}
 
 
@@ -193,7 +194,7 @@ def _labels(runbooks: Runbooks, situation: Situation, query: str, label: str) ->
             known[sample.labels[label]] = known.get(sample.labels[label], 0.0) + sample.value
     worst = sorted(known.items(), key=lambda pair: -pair[1] if pair[1] == pair[1] else float("inf"))
     if isinstance(found, Unknown):
-        return [(value, "not known now") for value in sorted(known)]
+        return [(value, _NOT_NOW) for value in sorted(known)]
     return [(value, f"{amount(number)} {unit}".strip()) for value, number in worst]
 
 
@@ -299,7 +300,6 @@ def _markets(runbooks: Runbooks, situation: Situation, signal: str = "") -> Choi
     about come first, then those whose sources differ, then the riskiest.
     """
     ages = dict(_labels(runbooks, situation, "output-age", "market"))
-    unread = isinstance(believed(situation.queries.get("output-age"), situation.mono), Unknown)
     on_chain = _accounts(situation)
     read_now = isinstance(believed(situation.solana.get("markets"), situation.mono), Known)
     named = [*ages, *(m for m in sorted(on_chain) if m not in ages)]
@@ -310,9 +310,9 @@ def _markets(runbooks: Runbooks, situation: Situation, signal: str = "") -> Choi
         if impossible(market):
             continue
         state = on_chain.get(market)
-        paused = "not known now" if not read_now else "active" if state is not None and state.active else "PAUSED"
+        paused = _NOT_NOW if not read_now else "active" if state is not None and state.active else "PAUSED"
         words = "" if state is None else f"{paused}, {state.domain}"
-        age = f"output {ages[market]}{'' if unread else ' old'}" if market in ages else ""
+        age = f"output {ages[market]}{'' if ages[market] == _NOT_NOW else ' old'}" if market in ages else ""
         said = (words, hit.get(market, ""), of_markets.words(market, apart, risk), age)
         offers.append((market, ", ".join(word for word in said if word)))
     return offers
@@ -381,8 +381,7 @@ def _metered(name: str, situation: Situation | None) -> list[str]:
         ("rpc-error-ratio", "{:.3g} % errors of the submitter"),
         ("rpc-confirm-p95", "confirms in {:.1f} s"),
     ):
-        known = believed(situation.queries.get(query), situation.mono) if situation is not None else None
-        result = if_known(known) if known is not None else None
+        result = situation.answer(query) if situation is not None else None
         value = result.by("endpoint").get(name) if result is not None else None
         if value is not None and value == value:
             found.append(words.format(value * 100 if "error" in query else value / 1000))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cockpit.model.reading import believed, if_known
-
 if TYPE_CHECKING:
     from cockpit.model.situation import Situation
 
@@ -41,14 +39,14 @@ def impacted(situation: Situation, signal: str, domains: Mapping[str, str]) -> M
 def spreads(situation: Situation) -> Mapping[str, float]:
     """Return how far the sources of each market are apart."""
     heard: dict[str, list[float]] = {}
-    result = if_known(believed(situation.queries.get(SOURCES), situation.mono))
+    result = situation.answer(SOURCES)
     for sample in result.samples if result is not None else ():
         heard.setdefault(sample.labels.get("market", ""), []).append(sample.value)
     return {market: max(values) - min(values) for market, values in heard.items() if market and len(values) > 1}
 
 
 def risks(situation: Situation) -> Mapping[str, float]:
-    result = if_known(believed(situation.queries.get(RISK), situation.mono))
+    result = situation.answer(RISK)
     return result.by("market") if result is not None else {}
 
 
@@ -69,7 +67,7 @@ def place(
 def _fed(situation: Situation) -> Mapping[str, set[str]]:
     """Return market → the sources that imply something for it."""
     fed: dict[str, set[str]] = {}
-    result = if_known(believed(situation.queries.get(SOURCES), situation.mono))
+    result = situation.answer(SOURCES)
     for sample in result.samples if result is not None else ():
         fed.setdefault(sample.labels.get("market", ""), set()).add(sample.labels.get("source", ""))
     return fed

@@ -43,7 +43,7 @@ def signers(situation: Situation) -> Signers:
     mono = situation.mono
     account = if_known(believed(situation.solana.get("signer-set"), mono, SignerSetState))
     protocol = if_known(believed(situation.solana.get("protocol"), mono, ProtocolState))
-    errors = if_known(believed(situation.queries.get(ERRORS), mono))
+    errors = situation.answer(ERRORS)
     reports = if_known(believed(situation.probes.get("signers"), mono))
     return Signers(account, protocol, reports, errors.by("signer") if errors is not None else {})
 

@@ -30,7 +30,6 @@ from cockpit.mitigation.problem import PlanProblem
 from cockpit.mitigation.sending.send import Sender, compare, named
 from cockpit.mitigation.steps.parameters import placed
 from cockpit.model.plan import DryRun, DryRunState, Request, Rollout
-from cockpit.model.reading import Known, believed
 from cockpit.model.runbook import Runbooks, Service, Step
 from cockpit.model.situation import Situation
 from cockpit.secrets import mask_secrets
@@ -284,8 +283,8 @@ def _known(step: Step | None, situation: Situation | None) -> dict[str, tuple[st
         if kind not in ("label", "joined"):
             continue
         *_, query, label = rest
-        found = believed(situation.queries.get(query), situation.mono)
-        values = tuple(found.data.by(label)) if isinstance(found, Known) else ()
+        found = situation.answer(query)
+        values = tuple(found.by(label)) if found is not None else ()
         for name, template in step.env.items():
             if template == f"{{{param.name}}}" and values:
                 known[name] = values

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cockpit.model.observed.chart import ChartOf
 from cockpit.model.observed.metrics import Sample
-from cockpit.model.reading import Known, believed
 from cockpit.model.signal import SignalStatus
 from cockpit.model.situation import Situation
 from cockpit.model.views import BY_NAME
@@ -114,8 +113,8 @@ def objects(situation: Situation, queries: Sequence[str]) -> list[tuple[str, str
 
 
 def _samples(situation: Situation, query: str) -> tuple[Sample, ...]:
-    answer = believed(situation.queries.get(query), situation.mono)
-    return answer.data.samples if isinstance(answer, Known) else ()
+    answer = situation.answer(query)
+    return answer.samples if answer is not None else ()
 
 
 def _grouped(promql: str) -> frozenset[str]:
